@@ -1,0 +1,70 @@
+"""An API key: who owns it, which limits it has, and a digest by which it is recognised."""
+
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from accounts.models.revision import Revised
+from accounts.models.tier import LimitField, Tier
+from accounts.tiers import LIMIT_KINDS, Limits
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def owned_by(self, user: models.Model) -> Self:
+        return self.filter(owner=user)
+
+    def started_with(self, start: str) -> Self:
+        """Keys by the visible start of their text, as pages and logs show it."""
+        return self.filter(start=start)
+
+
+class ApiKey(Revised):
+    """A key's text is shown once and never stored: `digest` is its HMAC-SHA256 under a versioned pepper."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        SUSPENDED = "suspended"
+        REVOKED = "revoked"
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100)
+    tier = models.ForeignKey(Tier, models.PROTECT, related_name="api_keys")
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    pepper_version = models.PositiveSmallIntegerField(editable=False)
+    start = models.CharField(max_length=16, editable=False, db_index=True, help_text="What pages show of it.")
+    end = models.CharField(max_length=8, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField("expires", null=True, blank=True, help_text="Empty: never.")
+
+    minute_override = LimitField("requests per minute")
+    day_override = LimitField("requests per UTC day")
+    concurrent_override = LimitField("concurrent requests")
+    parallel_override = LimitField("parallel jobs")
+    queued_override = LimitField("queued jobs")
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.start}…)"
+
+    @property
+    def overrides(self) -> dict[str, int]:
+        """The limits that are this key's own, by kind."""
+        own = ((kind, getattr(self, f"{kind}_override")) for kind in LIMIT_KINDS)
+        return {kind: number for kind, number in own if number is not None}
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force: each is the key's override where there is one, else its tier's."""
+        return self.tier.limits._replace(**self.overrides)
+
+    @property
+    def has_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()

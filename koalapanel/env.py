@@ -1,0 +1,148 @@
+"""The environment, read once and strictly: every variable KoalaPanel knows is a field of `Environment`.
+
+Each has a line in `docs/configuration.md` (a test holds the two together). A value that can't be parsed
+stops the process with one sentence that names the variable.
+"""
+
+import json
+import os
+import secrets
+from dataclasses import dataclass, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# The longest path that fits into a Unix socket's address on every platform (macOS: 104 bytes with the NUL).
+LONGEST_SOCKET_PATH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the process was told by its environment, parsed and defaulted."""
+
+    VAR_DIR: Path
+    SECRET_KEY: str
+    KEY_PEPPERS: dict[int, bytes]
+    DATABASE_URL: str
+    REDIS_URL: str
+    LIMITS_URL: str
+    BASE_URL: str
+    ALLOWED_HOSTS: list[str]
+    TRUSTED_PROXIES: list[IPv4Network | IPv6Network]
+    IPV6_PREFIX: int
+    UPLOAD_MAX_BYTES: int
+    IMAGE_MAX_PIXELS: int
+    JOB_WAIT_SECONDS: int
+    WEB_WORKERS: int
+    WEB_THREADS: int
+    WORKER_PROCESSES: int
+    EMAIL_URL: str
+    DEFAULT_FROM_EMAIL: str
+
+    @classmethod
+    def names(cls) -> list[str]:
+        return [field.name for field in fields(cls)]
+
+
+def read_environment() -> Environment:
+    """Parse `os.environ`; raises `ImproperlyConfigured` naming the variable that is wrong."""
+    env = environ.Env()
+    var_dir = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
+    embedded_store = f"unix://{store_socket(var_dir)}"
+    redis_url = env.str("REDIS_URL", default=embedded_store)
+    database_url = env.str("DATABASE_URL", default=f"sqlite:///{var_dir / 'db.sqlite3'}")
+    embedded = "REDIS_URL" not in os.environ and "DATABASE_URL" not in os.environ
+    kept = _secrets_kept_under(var_dir) if embedded else {}
+    return Environment(
+        VAR_DIR=var_dir,
+        SECRET_KEY=_secret("SECRET_KEY", kept),
+        KEY_PEPPERS=_peppers(_secret("KEY_PEPPERS", kept)),
+        DATABASE_URL=database_url,
+        REDIS_URL=redis_url,
+        LIMITS_URL=env.str("LIMITS_URL", default=redis_url),
+        BASE_URL=env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/"),
+        ALLOWED_HOSTS=env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"]),
+        TRUSTED_PROXIES=_networks(env.list("TRUSTED_PROXIES", default=[])),
+        IPV6_PREFIX=_positive(env, "IPV6_PREFIX", 56, largest=128),
+        UPLOAD_MAX_BYTES=_positive(env, "UPLOAD_MAX_BYTES", 25 * 1024 * 1024),
+        IMAGE_MAX_PIXELS=_positive(env, "IMAGE_MAX_PIXELS", 50_000_000),
+        JOB_WAIT_SECONDS=_positive(env, "JOB_WAIT_SECONDS", 10),
+        WEB_WORKERS=_positive(env, "WEB_WORKERS", 1),
+        WEB_THREADS=_positive(env, "WEB_THREADS", 32),
+        WORKER_PROCESSES=_positive(env, "WORKER_PROCESSES", 2),
+        EMAIL_URL=env.str("EMAIL_URL", default="consolemail://"),
+        DEFAULT_FROM_EMAIL=env.str("DEFAULT_FROM_EMAIL", default="KoalaPanel <koalapanel@localhost>"),
+    )
+
+
+def store_socket(var_dir: Path) -> Path:
+    """Where the embedded limit store listens: the same place for every command that shares `VAR_DIR`."""
+    path = var_dir / "valkey.sock"
+    if len(str(path)) > LONGEST_SOCKET_PATH:
+        raise ImproperlyConfigured(
+            f"VAR_DIR is too long a path for a socket ({len(str(path))} > {LONGEST_SOCKET_PATH} characters): "
+            f"choose a shorter one than {var_dir}, or set REDIS_URL."
+        )
+    return path
+
+
+def _secrets_kept_under(var_dir: Path) -> dict[str, str]:
+    """The embedded server's secrets: made on first use, readable by their owner alone."""
+    path = var_dir / "secrets.json"
+    if not path.exists():
+        var_dir.mkdir(parents=True, exist_ok=True)
+        made = {"SECRET_KEY": secrets.token_urlsafe(48), "KEY_PEPPERS": f"1:{secrets.token_hex(32)}"}
+        draft = path.with_name(f".secrets-{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(made, file)
+        # A link, not a rename: of two processes that start at once, one wins and both read the winner's.
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    kept: dict[str, str] = json.loads(path.read_text())
+    return kept
+
+
+def _secret(name: str, kept: dict[str, str]) -> str:
+    value = os.environ.get(name) or kept.get(name)
+    if not value:
+        raise ImproperlyConfigured(f"Set {name}: with DATABASE_URL or REDIS_URL set, no secret is made up.")
+    return value
+
+
+def _peppers(text: str) -> dict[int, bytes]:
+    """`"1:aabb…,2:ccdd…"` as version → bytes; at least 16 bytes each, in hexadecimal."""
+    peppers: dict[int, bytes] = {}
+    for part in text.split(","):
+        version, _, pepper = part.strip().partition(":")
+        try:
+            peppers[int(version)] = bytes.fromhex(pepper)
+        except ValueError:
+            raise ImproperlyConfigured('KEY_PEPPERS must look like "1:HEX,2:HEX".') from None
+        if len(pepper) < 32:
+            raise ImproperlyConfigured(f"KEY_PEPPERS: pepper {version} is shorter than 16 bytes.")
+    return peppers
+
+
+def _networks(texts: list[str]) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(text.strip()) for text in texts if text.strip()]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}.") from None
+
+
+def _positive(env: environ.Env, name: str, default: int, largest: int | None = None) -> int:
+    try:
+        value: int = env.int(name, default=default)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {os.environ[name]!r}.") from None
+    if value < 1 or (largest is not None and value > largest):
+        raise ImproperlyConfigured(f"{name} must be from 1 to {largest or 'anything above'}, not {value}.")
+    return value

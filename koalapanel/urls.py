@@ -1,0 +1,11 @@
+"""Every address of the site: the API's routes first, then the pages."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("images.urls")),
+    path("", include("usage.urls")),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class UsageConfig(AppConfig):
+    name = "usage"
+
+    def ready(self) -> None:
+        from usage import announcements  # noqa: F401  (connects its signal receivers)

@@ -1,0 +1,127 @@
+"""Every refusal the API gives: one table of codes, three bodies.
+
+`/api/v1/…` answers in the first dialect, the short routes in the second, and a client that asks for
+`application/problem+json` gets RFC 9457 problem details from both.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from django.http import HttpResponse
+
+from usage.limits import draft
+
+
+class Dialect(StrEnum):
+    API = "api"
+    SHORT = "short"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What a code means: its HTTP status and the sentence that names it."""
+
+    status: int
+    error: str
+    problem_type: str = "about:blank"
+
+
+CODES: Mapping[str, Code] = {
+    "rate_limited": Code(429, "Rate limit exceeded", draft.QUOTA_EXCEEDED),
+    "cooldown": Code(429, "Cooling down", draft.ABNORMAL_USAGE_DETECTED),
+    "blocked": Code(429, "Temporarily blocked", draft.ABNORMAL_USAGE_DETECTED),
+    "queue.limit_exceeded": Code(429, "Queue limit exceeded", draft.QUOTA_EXCEEDED),
+    "queue.pool_saturated": Code(429, "Worker pool saturated", draft.TEMPORARY_REDUCED_CAPACITY),
+    "key_suspended": Code(403, "API key suspended", draft.ABNORMAL_USAGE_DETECTED),
+    "invalid_key": Code(401, "Invalid API key"),
+    "key_expired": Code(401, "API key expired"),
+    "key_revoked": Code(401, "API key revoked"),
+    "ip_not_allowed": Code(403, "Address not allowed"),
+    "invalid_request": Code(400, "Invalid request"),
+    "unsupported_format": Code(415, "Unsupported format"),
+    "image_too_large": Code(413, "Image too large"),
+    "not_found": Code(404, "Not found"),
+    "token_exhausted": Code(410, "Download token exhausted"),
+    "limits_unavailable": Code(503, "Limits unavailable", draft.TEMPORARY_REDUCED_CAPACITY),
+}
+
+
+class ApiError(Exception):
+    """Raised by an API route to answer with one of the codes.
+
+    `field` names the part of the request that is wrong; `status` replaces the code's own where the same
+    code has several (`invalid_request`: 400, 405, 422).
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        field: str | None = None,
+        status: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.field = field
+        self.status = status
+        self.headers = headers or {}
+
+
+def refusal(
+    code: str,
+    detail: str,
+    *,
+    dialect: Dialect,
+    accept: str = "",
+    status: int | None = None,
+    field: str | None = None,
+    limit: str | None = None,
+    retry_after: int | None = None,
+    escalation: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    """The response for `code` in the client's dialect.
+
+    `retry_after` is in whole seconds; `accept` is the request's Accept header; `limit` names the violated
+    limit; `escalation` is the object of the first dialect.
+    """
+    known = CODES[code]
+    status = status or known.status
+    body: dict[str, Any]
+    content_type = "application/json"
+    if "application/problem+json" in accept:
+        content_type = "application/problem+json"
+        body = {"type": known.problem_type, "title": known.error, "status": status, "detail": detail, "code": code}
+        if limit is not None:
+            body["violated-policies"] = [limit]
+    elif dialect is Dialect.SHORT:
+        if code == "rate_limited" and retry_after is not None:
+            detail = f"Too many requests. Retry after {retry_after} second{'' if retry_after == 1 else 's'}."
+        body = {"error": code, "detail": detail}
+    else:
+        body = {"error": known.error}
+        if retry_after is not None:
+            body["retry_after"] = retry_after
+        body["code"] = code
+        if limit is not None:
+            body["limit"] = limit
+        body["detail"] = detail
+        if escalation is not None:
+            body["escalation"] = escalation
+    if field is not None:
+        body["field"] = field
+    response = HttpResponse(json.dumps(body), status=status, content_type=content_type)
+    response["Cache-Control"] = "no-store"
+    if retry_after is not None:
+        response["Retry-After"] = str(retry_after)
+    if status == 401:
+        response["WWW-Authenticate"] = "Bearer"
+    for name, value in (headers or {}).items():
+        response[name] = value
+    return response

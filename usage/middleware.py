@@ -1,0 +1,4 @@
+from django.http import HttpRequest, HttpResponse
+class Guard:
+    def __init__(self, get_response): self.get_response = get_response
+    def __call__(self, request): return self.get_response(request)
