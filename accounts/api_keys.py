@@ -26,7 +26,9 @@ VISIBLE_END = 4
 
 def is_well_formed(text: str) -> bool:
     """Whether `text` could be a key: right prefix, length, alphabet and checksum. Looks nothing up."""
-    return PATTERN.fullmatch(text) is not None and _checksum(text[:-CHECKSUM_LENGTH]) == text[-CHECKSUM_LENGTH:]
+    return (
+        PATTERN.fullmatch(text) is not None and _checksum(text[:-CHECKSUM_LENGTH]) == text[-CHECKSUM_LENGTH:]
+    )
 
 
 def new_text() -> str:
@@ -37,13 +39,12 @@ def new_text() -> str:
 def issue(owner: User, *, name: str, tier: Tier | None = None, **fields: Any) -> tuple[ApiKey, str]:
     """A new key of `owner` and its text, which can't be had again. The tier is `free` if not told."""
     text = new_text()
-    version = max(settings.KEY_PEPPERS)
     key = ApiKey.objects.create(
         owner=owner,
         name=name,
         tier=tier or Tier.objects.get(slug=Tier.FREE),
-        digest=_digest(text, settings.KEY_PEPPERS[version]),
-        pepper_version=version,
+        digest=digest(text),
+        pepper_version=max(settings.KEY_PEPPERS),
         start=text[:VISIBLE_START],
         end=text[-VISIBLE_END:],
         **fields,
@@ -51,18 +52,17 @@ def issue(owner: User, *, name: str, tier: Tier | None = None, **fields: Any) ->
     return key, text
 
 
-def digests(text: str) -> list[str]:
-    """The digests under which a key of this text may be stored, newest pepper first."""
-    return [_digest(text, pepper) for _, pepper in sorted(settings.KEY_PEPPERS.items(), reverse=True)]
+def digest(text: str) -> str:
+    """The digest of a key's text under the newest pepper: what a process may remember it by."""
+    return _digest(text, settings.KEY_PEPPERS[max(settings.KEY_PEPPERS)])
 
 
 def find(text: str) -> ApiKey | None:
     """The key with this text, with its tier and owner, in one query; `None` for one we never issued."""
-    return (
-        ApiKey.objects.select_related("tier", "owner").filter(digest__in=digests(text)).first()
-        if is_well_formed(text)
-        else None
-    )
+    if not is_well_formed(text):
+        return None
+    digests = [_digest(text, pepper) for pepper in settings.KEY_PEPPERS.values()]
+    return ApiKey.objects.select_related("tier", "owner").filter(digest__in=digests).first()
 
 
 def _digest(text: str, pepper: bytes) -> str:

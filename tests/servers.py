@@ -16,7 +16,19 @@ REDIS_SERVER = shutil.which("redis-server")
 @contextmanager
 def limit_store(binary: str | Path, socket: Path) -> Iterator[str]:
     """A Valkey or Redis server on a Unix socket; gives its address."""
-    command = [binary, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", "/tmp"]
+    command = [
+        binary,
+        "--port",
+        "0",
+        "--unixsocket",
+        socket,
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--dir",
+        "/tmp",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         url = f"unix://{socket}"

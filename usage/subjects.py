@@ -3,6 +3,7 @@
 import zlib
 from dataclasses import dataclass
 
+from accounts.models import ApiKey, Tier
 from accounts.tiers import Limits
 
 BUCKETS = 64
@@ -12,8 +13,8 @@ BUCKETS = 64
 class Subject:
     """A subject with all that a decision needs; cached per process, so it may be some seconds old.
 
-    `id` is `k:<key id>` or `ip:<network>`; `account_id` and `key_id` are `None` for an address. `refusal`
-    is the code that answers for it before any limit is asked (`key_revoked`, …), or `None`.
+    `id` is `k:<key id>` or `ip:<network>`; `account_id`, `key_id` and `key_start` are a key's. `refusal` is
+    the code that answers for it before any limit is asked (`key_revoked`, …), or `None`.
     """
 
     id: str
@@ -22,8 +23,10 @@ class Subject:
     tier_revision: int
     account_id: int | None = None
     key_id: int | None = None
+    key_start: str = ""
     key_revision: int = 0
     refusal: str | None = None
+    expires_at: float | None = None  # Unix seconds
 
     @property
     def bucket(self) -> int:
@@ -33,3 +36,36 @@ class Subject:
 def bucket_of(subject_id: str) -> int:
     """Which of the limit store's 64 buckets a subject lives in; its keys share this as their hash tag."""
     return zlib.crc32(subject_id.encode()) % BUCKETS
+
+
+def key_subject_id(key_id: int) -> str:
+    return f"k:{key_id}"
+
+
+def of_key(key: ApiKey) -> Subject:
+    """The subject of a key that was read with its tier and owner."""
+    return Subject(
+        id=key_subject_id(key.pk),
+        limits=key.limits,
+        tier=key.tier.slug,
+        tier_revision=key.tier.revision,
+        account_id=key.owner_id,
+        key_id=key.pk,
+        key_start=key.start,
+        key_revision=key.revision,
+        refusal=_refusal(key),
+        expires_at=None if key.expires_at is None else key.expires_at.timestamp(),
+    )
+
+
+def of_network(network: str, tier: Tier) -> Subject:
+    """A guest: everyone behind this network together, under the anonymous tier."""
+    return Subject(id=f"ip:{network}", limits=tier.limits, tier=tier.slug, tier_revision=tier.revision)
+
+
+def _refusal(key: ApiKey) -> str | None:
+    if key.status == ApiKey.Status.REVOKED or not key.owner.is_active:
+        return "key_revoked"
+    if key.status == ApiKey.Status.SUSPENDED:
+        return "key_suspended"
+    return "key_expired" if key.has_expired else None

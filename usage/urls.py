@@ -1,3 +1,12 @@
-from django.urls import URLPattern
+"""The panel's pages. A customer's usage is where they land."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import path
+from django.views.generic import RedirectView
+
+from usage import views
+
+urlpatterns = [
+    path("", views.usage, name="usage"),
+    path("usage/", RedirectView.as_view(pattern_name="usage", query_string=True)),
+    path("usage/live/", views.usage_live, name="usage_live"),
+]

@@ -97,7 +97,13 @@ def refusal(
     content_type = "application/json"
     if "application/problem+json" in accept:
         content_type = "application/problem+json"
-        body = {"type": known.problem_type, "title": known.error, "status": status, "detail": detail, "code": code}
+        body = {
+            "type": known.problem_type,
+            "title": known.error,
+            "status": status,
+            "detail": detail,
+            "code": code,
+        }
         if limit is not None:
             body["violated-policies"] = [limit]
     elif dialect is Dialect.SHORT:

@@ -1,0 +1,103 @@
+"""The guard's own answers: what a client gets that never reaches a view."""
+
+import time
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from accounts import api_keys
+from usage.escalation.steps import STRIKES_TO_COOLDOWN
+from usage.limits import headers
+from usage.limits.decision import Decision
+from usage.limits.kinds import REFUSED_BY, Kind
+from usage.limits.refusals import refusal
+from usage.routes import ApiRoute
+from usage.subjects import Subject
+
+# A store that is restarted is back within about that.
+STORE_RETRY_SECONDS = 2
+
+_WHY_REFUSED = {
+    "key_revoked": "This key was revoked. Use another one, or create a new one in the panel.",
+    "key_expired": "This key has expired. Create a new one in the panel.",
+    "key_suspended": "This key is suspended until a person reactivates it: ask for that on its page, {url}",
+}
+
+
+def over_limit(request: HttpRequest, route: ApiRoute, subject: Subject, decision: Decision) -> HttpResponse:
+    """429 for a request that `decision` refused."""
+    kind = REFUSED_BY[decision.verdict]
+    retry_after = decision.retry_after
+    if kind is Kind.CONCURRENT:
+        number, each, then = decision.limits.concurrent, "concurrent request", "one of them has to end first."
+    else:
+        number = decision.limits.minute if kind is Kind.MINUTE else decision.limits.day
+        each, then = "request", f"the next window opens in {retry_after} s."
+    plural = "" if number == 1 else "s"
+    per = "" if kind is Kind.CONCURRENT else f" per {kind}"
+    return refusal(
+        "rate_limited",
+        f"{number} {each}{plural}{per}; {then}",
+        dialect=route.dialect,
+        accept=_accept(request),
+        limit=kind,
+        retry_after=retry_after,
+        escalation=_escalation(subject, decision),
+        headers=headers.of_decision(decision),
+    )
+
+
+def refused_key(request: HttpRequest, route: ApiRoute, key: str, subject: Subject | None) -> HttpResponse:
+    """401 or 403 for a key that is malformed, unknown (no subject), revoked, expired or suspended."""
+    if subject is not None and subject.refusal is not None:
+        code, detail = subject.refusal, _WHY_REFUSED[subject.refusal].format(url=explain_url(subject))
+    else:
+        code, detail = "invalid_key", _why_invalid(key)
+    return refusal(
+        code,
+        detail,
+        dialect=route.dialect,
+        accept=_accept(request),
+        headers=headers.of_nobody(int(time.time())),
+    )
+
+
+def limits_unavailable(request: HttpRequest, route: ApiRoute, subject: Subject) -> HttpResponse:
+    """503 where nobody can tell whether the request is within its limits."""
+    return refusal(
+        "limits_unavailable",
+        f"Limits can't be checked right now. Try again in {STORE_RETRY_SECONDS} s.",
+        dialect=route.dialect,
+        accept=_accept(request),
+        retry_after=STORE_RETRY_SECONDS,
+        headers=headers.of_limits(subject.limits),
+    )
+
+
+def _why_invalid(key: str) -> str:
+    if not key:
+        return "Send the key as “Authorization: Bearer KEY” or “X-Api-Key: KEY”."
+    if api_keys.is_well_formed(key):
+        return "There is no such key."
+    return "This is not one of our keys: it starts with “koala_”, and its last characters check the others."
+
+
+def explain_url(subject: Subject) -> str:
+    """The page on which the subject's owner sees why."""
+    url: str = settings.BASE_URL + "/usage/"
+    return f"{url}?key={subject.key_start}" if subject.key_start else url
+
+
+def _escalation(subject: Subject, decision: Decision) -> dict[str, Any]:
+    return {
+        "tier": decision.escalation,
+        "until": decision.escalation_until or None,
+        "strikes_to_next_tier": max(0, STRIKES_TO_COOLDOWN - decision.strikes),
+        "explain_url": explain_url(subject),
+    }
+
+
+def _accept(request: HttpRequest) -> str:
+    accept: str = request.META.get("HTTP_ACCEPT", "")
+    return accept

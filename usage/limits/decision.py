@@ -1,0 +1,72 @@
+"""The limiter's verdict on one request."""
+
+from dataclasses import dataclass
+
+from accounts.tiers import Limits
+from usage.limits.kinds import Verdict
+
+MINUTE = 60
+DAY = 86_400
+
+# How long a client refused for concurrency should wait: a place may be free at any moment.
+CONCURRENCY_RETRY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the limit store answered, with the limits it was asked about.
+
+    Times are Unix seconds on the store's clock. The counts include this request if it was admitted.
+    """
+
+    verdict: Verdict
+    limits: Limits
+    now: int
+    minute_count: int
+    day_count: int
+    in_flight: int
+    escalation: int = 0
+    escalation_until: int = 0
+    strikes: int = 0
+    hits_today: int = 0
+
+    @property
+    def admitted(self) -> bool:
+        return self.verdict is Verdict.ADMITTED
+
+    @property
+    def minute_end(self) -> int:
+        return self.now - self.now % MINUTE + MINUTE
+
+    @property
+    def day_end(self) -> int:
+        return self.now - self.now % DAY + DAY
+
+    @property
+    def minute_left(self) -> int | None:
+        return _left(self.limits.minute, self.minute_count)
+
+    @property
+    def day_left(self) -> int | None:
+        return _left(self.limits.day, self.day_count)
+
+    @property
+    def concurrent_left(self) -> int | None:
+        return _left(self.limits.concurrent, self.in_flight)
+
+    @property
+    def retry_after(self) -> int | None:
+        """Whole seconds until the violated limit gives way; `None` if nothing was violated."""
+        match self.verdict:
+            case Verdict.MINUTE_FULL:
+                return self.minute_end - self.now
+            case Verdict.DAY_FULL:
+                return self.day_end - self.now
+            case Verdict.CONCURRENT_FULL:
+                return CONCURRENCY_RETRY
+            case _:
+                return None
+
+
+def _left(limit: int | None, used: int) -> int | None:
+    return None if limit is None else max(0, limit - used)

@@ -1,0 +1,79 @@
+"""The rate-limit headers of a response.
+
+`X-RateLimit-*` are the convention most clients know; `RateLimit-Policy` and `RateLimit` follow the draft named
+in `usage.limits.draft` (structured fields, RFC 9651).
+"""
+
+from functools import lru_cache
+
+from accounts.tiers import Limits
+from usage.limits import draft
+from usage.limits.decision import DAY, MINUTE, Decision
+from usage.limits.kinds import Verdict
+
+NO_ALLOCATION = Limits(minute=0, day=None, concurrent=None, parallel=None, queued=None)
+
+
+def of_decision(decision: Decision) -> dict[str, str]:
+    """All five headers; those that would describe a limit the subject doesn't have are left out."""
+    limits = decision.limits
+    now = decision.now
+    headers: dict[str, str] = {}
+    state: list[str] = []
+    # Written out rather than looped over: this runs for every request.
+    minute_reset = MINUTE - now % MINUTE
+    day_reset = DAY - now % DAY
+    minute_left = decision.minute_left
+    day_left = decision.day_left
+    if minute_left is not None:
+        remaining, reset = minute_left, minute_reset
+        state.append(f'"minute";r={minute_left};t={minute_reset}')
+    if day_left is not None:
+        if minute_left is None or day_left == 0:
+            remaining, reset = day_left, day_reset
+        elif day_left < minute_left:
+            remaining = day_left
+        state.append(f'"day";r={day_left};t={day_reset}')
+    if limits.concurrent is not None:
+        state.append(f'"concurrent";r={decision.concurrent_left}')
+    if minute_left is not None or day_left is not None:
+        headers["X-RateLimit-Limit"] = str(limits.day if limits.minute is None else limits.minute)
+        headers["X-RateLimit-Remaining"] = str(remaining)
+        headers["X-RateLimit-Reset"] = str(now + reset)
+    if state:
+        headers["RateLimit-Policy"] = policy(limits)
+        headers["RateLimit"] = ", ".join(state)
+    return headers
+
+
+def of_limits(limits: Limits) -> dict[str, str]:
+    """What can be said while the limit store is down: the allocation, and nothing guessed of its state."""
+    headers: dict[str, str] = {}
+    allocation = limits.day if limits.minute is None else limits.minute
+    if allocation is not None:
+        headers["X-RateLimit-Limit"] = str(allocation)
+    if described := policy(limits):
+        headers["RateLimit-Policy"] = described
+    return headers
+
+
+def of_nobody(now: int) -> dict[str, str]:
+    """For a request that presents a key we don't take: its allocation is nothing, and stays so."""
+    return of_decision(
+        Decision(
+            verdict=Verdict.ADMITTED, limits=NO_ALLOCATION, now=now, minute_count=0, day_count=0, in_flight=0
+        )
+    )
+
+
+@lru_cache(maxsize=1024)
+def policy(limits: Limits) -> str:
+    """`RateLimit-Policy` of the limits in force; the same for every request, so it is made once."""
+    items = []
+    if limits.minute is not None:
+        items.append(f'"minute";q={limits.minute};w={MINUTE}')
+    if limits.day is not None:
+        items.append(f'"day";q={limits.day};w={DAY}')
+    if limits.concurrent is not None:
+        items.append(f'"concurrent";q={limits.concurrent};qu="{draft.CONCURRENT_UNIT}"')
+    return ", ".join(items)

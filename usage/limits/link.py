@@ -1,0 +1,116 @@
+"""One thread's connection to the limit store.
+
+redis-py makes the connection (addresses, TLS, AUTH, SELECT); what is said over it is ours: a prebuilt command
+out, a flat reply in. That is all the limiter needs, and takes half the processor time of redis-py's own call
+(docs/decisions/0002). Nothing is retried here: the caller knows what may be.
+"""
+
+import contextlib
+import socket
+import struct
+import time
+from typing import Any
+
+import hiredis
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+_SKIP_REPLY: bytes = hiredis.pack_command(("CLIENT", "REPLY", "SKIP"))
+_LARGEST_READ = 65536
+# After so long without a word, look whether the other end has hung up before speaking (a store that was
+# restarted). Under load nobody pays for the look.
+_IDLE_SECONDS = 1.0
+
+
+class LimitStoreDown(Exception):
+    """The limit store could not be asked, or did not answer in time or in sense."""
+
+
+class Link:
+    """A connection that is made when first used, and made anew after any failure. Not for sharing."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        """`timeout` in seconds bounds connecting, each send and each receive."""
+        pool = redis.ConnectionPool.from_url(
+            url,
+            protocol=2,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=0,
+        )
+        self._connection: Any = pool.make_connection()
+        self._timeout = timeout
+        self._socket: socket.socket | None = None
+        self._reader = hiredis.Reader()
+        self._spoke_at = 0.0
+
+    def ask(self, command: bytes) -> Any:
+        """Send one command and return its reply; an error reply is returned as `hiredis.ReplyError`."""
+        try:
+            link = self._open()
+            link.sendall(command)
+            reply = False
+            while reply is False:
+                data = link.recv(_LARGEST_READ)
+                if not data:
+                    raise ConnectionResetError("the limit store hung up")
+                self._reader.feed(data)
+                reply = self._reader.gets()
+            return reply
+        except (OSError, hiredis.HiredisError, redis.RedisError) as error:
+            self.close()
+            raise LimitStoreDown(str(error) or type(error).__name__) from error
+
+    def tell(self, command: bytes) -> None:
+        """Send one command whose reply the store leaves out: costs one send and no waiting."""
+        try:
+            self._open().sendall(_SKIP_REPLY + command)
+        except (OSError, redis.RedisError) as error:
+            self.close()
+            raise LimitStoreDown(str(error) or type(error).__name__) from error
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket = None
+            self._reader = hiredis.Reader()
+        with contextlib.suppress(OSError, redis.RedisError):
+            self._connection.disconnect()
+
+    def _open(self) -> socket.socket:
+        now = time.monotonic()
+        if self._socket is not None and now - self._spoke_at > _IDLE_SECONDS and self._was_hung_up():
+            self.close()
+        self._spoke_at = now
+        if self._socket is None:
+            self._connection.connect()
+            self._socket = self._connection._sock
+            assert self._socket is not None
+            _let_the_kernel_time_out(self._socket, self._timeout)
+        return self._socket
+
+    def _was_hung_up(self) -> bool:
+        assert self._socket is not None
+        self._socket.setblocking(False)
+        try:
+            # Either the end of the stream, or words nobody asked for: in both cases start anew.
+            self._socket.recv(1)
+        except (BlockingIOError, InterruptedError):
+            _let_the_kernel_time_out(self._socket, self._timeout)
+            return False
+        except OSError:
+            pass
+        return True
+
+
+def _let_the_kernel_time_out(link: socket.socket, timeout: float) -> None:
+    """Bound a plain socket's calls by SO_RCVTIMEO/SO_SNDTIMEO: Python's own timeout polls before each call,
+    which doubles the system calls and the hand-overs of the interpreter lock. TLS keeps Python's."""
+    if type(link) is not socket.socket:
+        link.settimeout(timeout)
+        return
+    span = struct.pack("ll", int(timeout), int(timeout % 1 * 1_000_000))
+    link.settimeout(None)
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)

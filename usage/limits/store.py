@@ -1,0 +1,162 @@
+"""The limit store: a Valkey or Redis server that decides, by two scripts that run inside it.
+
+Keys are `kp1:{b}:…`, where `b` is one of 64 buckets: all keys of a subject carry the same hash tag, so that a
+script touches one slot and the store may be a cluster. The scripts' own headers list what is in each key.
+Every key has a time to live.
+"""
+
+import itertools
+import os
+import threading
+from collections.abc import Callable
+from functools import cache, lru_cache
+from hashlib import sha1
+from importlib.resources import files
+
+import hiredis
+import redis
+from django.conf import settings
+
+from usage.limits.decision import Decision
+from usage.limits.kinds import Verdict
+from usage.limits.link import LimitStoreDown, Link
+from usage.subjects import BUCKETS, Subject, bucket_of
+
+PREFIX = "kp1"  # the schema's version: a change of meaning takes a new one
+TIMEOUT = 0.05  # seconds for each word to and from the store
+LEASE_MS = 120_000  # outlives a slow upload and the wait for a job; a killed worker's lease ends by itself
+ANNOUNCEMENT_SECONDS = 86_400  # longer than any process keeps a subject it read before the announcement
+
+DECIDE = (files("usage.limits") / "decide.lua").read_bytes()
+SETTLE = (files("usage.limits") / "settle.lua").read_bytes()
+_DECIDE_SHA = sha1(DECIDE, usedforsecurity=False).hexdigest()
+
+_VERDICTS = {int(verdict): verdict for verdict in Verdict}
+_REPLY_LENGTH = 9
+
+
+class LimitStore:
+    """Asks the limit store at `url`; safe to share between threads, each of which gets its own connection.
+
+    `clock` gives Unix time in microseconds and replaces the store's own; only tests and replays pass one.
+    """
+
+    def __init__(self, url: str, *, timeout: float = TIMEOUT, clock: Callable[[], int] | None = None) -> None:
+        self.url = url
+        self._timeout = timeout
+        self._clock = clock
+        self._threads = threading.local()
+        self._lease_prefix = os.urandom(6).hex()
+        self._lease_numbers = itertools.count()
+        os.register_at_fork(after_in_child=self._start_over)
+
+    def new_lease(self) -> str:
+        """An id for a request, unlike any other's: it names the lease and makes a replay count once."""
+        return f"{self._lease_prefix}{next(self._lease_numbers):x}"
+
+    def decide(self, subject: Subject, route: str, lease: str | None) -> Decision:
+        """Check and charge one request of `subject`; without a lease, only look.
+
+        One round trip. Raises `LimitStoreDown`.
+        """
+        state, leases, tiers, usage = _keys(subject.id)
+        minute, day, concurrent, _, _ = subject.limits
+        arguments = (
+            "4",
+            state,
+            leases,
+            tiers,
+            usage,
+            subject.id,
+            route,
+            lease or "",
+            "-1" if minute is None else str(minute),
+            "-1" if day is None else str(day),
+            "-1" if concurrent is None else str(concurrent),
+            str(subject.key_revision),
+            subject.tier,
+            str(subject.tier_revision),
+            str(LEASE_MS),
+            self._now(),
+        )
+        link = self._link()
+        reply = link.ask(hiredis.pack_command(("EVALSHA", _DECIDE_SHA, *arguments)))
+        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
+            # The store was restarted or its scripts were flushed: nothing ran, so this is no second charge.
+            reply = link.ask(hiredis.pack_command(("EVAL", DECIDE, *arguments)))
+        if not isinstance(reply, list) or len(reply) != _REPLY_LENGTH:
+            link.close()
+            raise LimitStoreDown(f"unexpected answer: {reply!r:.200}")
+        return Decision(_VERDICTS[reply[0]], subject.limits, *reply[1:])
+
+    def settle(self, subject: Subject, route: str, lease: str, *, failed: bool = False) -> None:
+        """Return a lease and book how the request ended. Waits for no reply; raises `LimitStoreDown`.
+
+        The script goes with it each time: where no reply is read, a NOSCRIPT would not be noticed.
+        """
+        _, leases, _, usage = _keys(subject.id)
+        self._link().tell(
+            hiredis.pack_command(
+                (
+                    "EVAL",
+                    SETTLE,
+                    "2",
+                    leases,
+                    usage,
+                    lease,
+                    subject.id,
+                    route,
+                    "1" if failed else "",
+                    self._now(),
+                )
+            )
+        )
+
+    def announce_key(self, subject_id: str, revision: int) -> None:
+        """Make every process reload this key before its next decision. Raises `redis.RedisError`."""
+        state = _keys(subject_id)[0]
+        with self._client() as client:
+            pipeline = client.pipeline()
+            pipeline.hset(state, "r", revision)
+            # Not shortened: the hash may hold a day's count.
+            pipeline.expire(state, 2 * ANNOUNCEMENT_SECONDS)
+            pipeline.execute()
+
+    def announce_tier(self, slug: str, revision: int) -> None:
+        """Make every process reload this tier before its next decision about it. Raises `redis.RedisError`."""
+        with self._client() as client:
+            pipeline = client.pipeline(transaction=False)
+            for bucket in range(BUCKETS):
+                tiers = f"{PREFIX}:{{{bucket}}}:t"
+                pipeline.hset(tiers, slug, revision)
+                pipeline.expire(tiers, ANNOUNCEMENT_SECONDS)
+            pipeline.execute()
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1)
+
+    def _now(self) -> str:
+        return "" if self._clock is None else str(self._clock())
+
+    def _link(self) -> Link:
+        link: Link | None = getattr(self._threads, "link", None)
+        if link is None:
+            link = self._threads.link = Link(self.url, self._timeout)
+        return link
+
+    def _start_over(self) -> None:
+        """In a forked child: the parent's connections and lease ids are the parent's."""
+        self._threads = threading.local()
+        self._lease_prefix = os.urandom(6).hex()
+
+
+@lru_cache(maxsize=8192)
+def _keys(subject_id: str) -> tuple[str, str, str, str]:
+    tag = f"{PREFIX}:{{{bucket_of(subject_id)}}}"
+    return f"{tag}:s:{subject_id}", f"{tag}:f:{subject_id}", f"{tag}:t", f"{tag}:u:"
+
+
+@cache
+def limit_store() -> LimitStore:
+    """This process's way to the limit store of `LIMITS_URL`."""
+    return LimitStore(settings.LIMITS_URL)
