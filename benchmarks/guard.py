@@ -1,0 +1,220 @@
+"""What the guard costs: requests per second of one view, as it is and behind each of several limiters.
+
+All variants run in the same granian worker configuration on the same Valkey (a Unix socket), one under load
+at a time, interleaved in rounds (A B C …, A B C …). A ratio is taken within a round, so that whatever else
+the machine does weighs on both sides of it; the table shows medians.
+"""
+
+import http.client
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import redis
+
+from benchmarks.load import Order, Spell
+from benchmarks.servers import clean_environment, limit_store, site_environment, web_server
+
+SUMMARY = "guard: requests per second behind the guard, against a bare view and two libraries"
+PATH = "/api/v1/bench"
+THREADS = 1
+CONNECTIONS = 8
+WARM_UP_SECONDS = 1.0
+ENOUGH_HEADROOM = 1.5  # how much faster than the bare view the load must be able to go
+LIBRARIES = ("django", "granian", "redis", "hiredis", "django-ratelimit", "django-redis", "limits")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A limiter, the key the load presents, and what must come back.
+
+    `floor` is the promised share of the bare view's rate. `refused_by` is the limit every answer must name.
+    """
+
+    name: str
+    limiter: str
+    key: str = "admitted"
+    refused_by: str | None = None
+    floor: float | None = None
+
+    @property
+    def status(self) -> str:
+        return "200" if self.refused_by is None else "429"
+
+
+BARE = Variant("bare Django view", "none")
+VARIANTS = (
+    BARE,
+    Variant("guard, admitted", "guard", floor=0.50),
+    Variant("guard, refused by the minute", "guard", key="refused", refused_by="minute", floor=0.65),
+    Variant("django-ratelimit, two decorators", "ratelimit"),
+    Variant("limits, two windows, test and hit", "limits"),
+    Variant("limits, two windows, only hit", "limits-hit"),
+)
+
+
+class WrongAnswer(Exception):
+    """A variant answered something else than it is measured for."""
+
+
+@dataclass
+class Results:
+    """One variant's rounds: requests per second, their share of the bare view's, store reads per request."""
+
+    rates: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    store_reads: list[float] = field(default_factory=list)
+
+
+def run(seconds: float, rounds: int, *, threads: int = THREADS, connections: int = CONNECTIONS) -> bool:
+    """Measure and print the table; tells whether every promised floor was met."""
+    print(f"{SUMMARY}\n{_machine()}")
+    print(
+        f"1 worker, {threads} blocking threads, {connections} connections, {rounds} rounds of {seconds:g} s\n"
+    )
+    results = {variant: Results() for variant in VARIANTS}
+    bare_spells: list[Spell] = []
+    with _site(threads) as site:
+        for variant in VARIANTS:
+            site.load(variant, connections, WARM_UP_SECONDS)
+        for _ in range(rounds):
+            for variant in VARIANTS:
+                reads = site.store_reads()
+                spell = site.load(variant, connections, seconds)
+                if variant is BARE:
+                    bare_spells.append(spell)
+                result = results[variant]
+                result.rates.append(spell.per_second)
+                result.ratios.append(spell.per_second / bare_spells[-1].per_second)
+                result.store_reads.append((site.store_reads() - reads) / spell.answers)
+    _print_table(results)
+    _print_headroom(bare_spells)
+    return all(_is_met(variant, result) for variant, result in results.items())
+
+
+@dataclass(frozen=True)
+class Site:
+    """The running servers: a port per limiter, the keys by name, the store they share."""
+
+    ports: Mapping[str, int]
+    keys: Mapping[str, str]
+    store: redis.Redis
+
+    def load(self, variant: Variant, connections: int, seconds: float) -> Spell:
+        """Raises `WrongAnswer` if anything but what the variant stands for comes back."""
+        port, authorization = self.ports[variant.limiter], f"Bearer {self.keys[variant.key]}"
+        _probe(variant, port, authorization)
+        head = f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: {authorization}\r\n\r\n"
+        spell = _spell(Order(port, head, connections, seconds))
+        others = {status: count for status, count in spell.statuses.items() if status != variant.status}
+        if variant.refused_by == "minute":
+            # The minute's one request is admitted, in every minute that the spell touched.
+            admitted = others.pop("200", 0)
+            if admitted > spell.seconds // 60 + 2:
+                others["200"] = admitted
+        if others:
+            raise WrongAnswer(f"{variant.name}: {variant.status} was due, but also came {others}")
+        return spell
+
+    def store_reads(self) -> int:
+        """How often the store has read from a connection: once a round trip, however long the pipeline."""
+        reads: int = self.store.info("stats")["total_reads_processed"]
+        return reads
+
+
+@contextmanager
+def _site(threads: int) -> Iterator[Site]:
+    """Everything under a temporary directory, which goes with the last server."""
+    with tempfile.TemporaryDirectory(prefix="koala-bench-") as directory, ExitStack() as servers:
+        var_dir = Path(directory)
+        store = servers.enter_context(limit_store(var_dir))
+        keys = json.loads(_output_of("benchmarks.site.prepare", site_environment(var_dir, "none")))
+        ports = {
+            limiter: servers.enter_context(web_server(var_dir, limiter, threads))
+            for limiter in dict.fromkeys(variant.limiter for variant in VARIANTS)
+        }
+        yield Site(ports, keys, store)
+
+
+def _probe(variant: Variant, port: int, authorization: str) -> None:
+    """One request, looked at closely: a refusal must name the limit that the variant is about."""
+    for _ in range(2):  # of a refused variant's requests, a minute's first is admitted
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", PATH, headers={"Authorization": authorization})
+        response = connection.getresponse()
+        body = response.read().decode()
+        connection.close()
+        if variant.refused_by is None or response.status == 429:
+            break
+    if str(response.status) != variant.status or (
+        variant.refused_by is not None and json.loads(body).get("limit") != variant.refused_by
+    ):
+        raise WrongAnswer(
+            f"{variant.name}: {variant.status} was due, but came {response.status} {body[:500]}"
+        )
+
+
+def _spell(order: Order) -> Spell:
+    """Given by a process of its own, so that the load shares no interpreter with anything."""
+    answer = json.loads(_output_of("benchmarks.load", {}, stdin=json.dumps(asdict(order))))
+    return Spell(**answer)
+
+
+def _output_of(module: str, environment: Mapping[str, str], stdin: str = "") -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", module],
+        env={**clean_environment(), **environment},
+        input=stdin,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def _machine() -> str:
+    versions = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
+    return (
+        f"{os.cpu_count()} CPUs, {platform.python_implementation()} {platform.python_version()}, {versions}"
+    )
+
+
+def _print_table(results: Mapping[Variant, Results]) -> None:
+    print(f"{'':34}{'requests/s':>26}{'of the bare view':>26}{'store reads':>13}  promised")
+    for variant, result in results.items():
+        promised = ""
+        if variant.floor is not None:
+            promised = f"{variant.floor:.2f} {'met' if _is_met(variant, result) else 'MISSED'}"
+        print(
+            f"{variant.name:34}{_spread(result.rates, '.0f'):>26}{_spread(result.ratios, '.2f'):>26}"
+            f"{median(result.store_reads):13.2f}  {promised}".rstrip()
+        )
+    print(
+        "\nMedian (lowest to highest). Store reads are per request: the round trips, pipelined ones as one."
+    )
+
+
+def _print_headroom(bare_spells: Sequence[Spell]) -> None:
+    share = median(spell.cpu_share for spell in bare_spells)
+    print(f"The load took {share:.0%} of a core at the bare view: it can go {1 / share:.1f} times as fast.")
+    if share * ENOUGH_HEADROOM > 1:
+        print(
+            "That is TOO LITTLE: the load holds the bare view back, and every ratio looks better than it is."
+        )
+
+
+def _spread(numbers: Sequence[float], form: str) -> str:
+    return f"{median(numbers):{form}} ({min(numbers):{form}} to {max(numbers):{form}})"
+
+
+def _is_met(variant: Variant, result: Results) -> bool:
+    return variant.floor is None or median(result.ratios) >= variant.floor

