@@ -1,6 +1,6 @@
 """Django's settings: one file for every way KoalaPanel runs. What varies comes from `koalapanel.env`."""
 
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -127,8 +127,8 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 
 def _broker_url(redis_url: str) -> str:
     """Celery's spelling of a Redis address: a socket is `redis+socket://`, not `unix://`."""
-    parts = urlsplit(redis_url)
-    return urlunsplit(parts._replace(scheme="redis+socket")) if parts.scheme == "unix" else redis_url
+    # By hand: urlunsplit() would leave out the "//" of a scheme it doesn't know.
+    return f"redis+socket{redis_url.removeprefix('unix')}" if redis_url.startswith("unix://") else redis_url
 
 
 CELERY_BROKER_URL = _broker_url(ENV.REDIS_URL)
@@ -141,7 +141,14 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    # Expires: a worker that was away finds one of them waiting, not a day of them.
+    "book closed minutes": {
+        "task": "usage.book_closed_minutes",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
+}
 
 # --- People ----------------------------------------------------------------------------------------------
 
@@ -159,7 +166,7 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGOUT_ON_GET = False
-ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_SESSION_REMEMBER = None  # the sign-in page asks
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "usage"
 LOGOUT_REDIRECT_URL = "account_login"

@@ -6,7 +6,6 @@ round trip to the limit store, and a refused one goes no further.
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from typing import cast
 
 from django.http import HttpRequest
@@ -25,8 +24,6 @@ from usage.routes import ApiRoute
 from usage.subjects import Subject
 
 logger = logging.getLogger(__name__)
-
-_NEWEST = 2**53 - 1  # larger than every revision, and exact in the store's arithmetic
 
 
 class ApiRequest(HttpRequest):
@@ -53,17 +50,16 @@ class Guard:
         subject = self._subject(request, key)
         if subject is None or _is_refused(subject, route):
             return answers.refused_key(request, route, key or "", subject)
-
         lease = self.store.new_lease() if route.charged else None
         try:
             decision = self.store.decide(subject, route.name, lease)
             if decision.verdict is Verdict.STALE:
-                subject = self._subject(request, key, fresh=True)
-                if subject is None or _is_refused(subject, route):
-                    return answers.refused_key(request, route, key or "", subject)
+                fresh = self._subject(request, key, fresh=True)
+                if fresh is None or _is_refused(fresh, route):
+                    return answers.refused_key(request, route, key or "", fresh)
+                subject = fresh
                 # Should SQL still be behind (a replica), what it says is the best we have.
-                insistent = replace(subject, key_revision=_NEWEST, tier_revision=_NEWEST)
-                decision = self.store.decide(insistent, route.name, lease)
+                decision = self.store.insist(subject, route.name, lease)
         except LimitStoreDown as error:
             logger.warning("The limit store is down: %s", error)
             return self._without_limits(request, route, subject)

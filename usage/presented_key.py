@@ -1,4 +1,7 @@
-"""The API key that a request presents, if any. A key in the query string is not looked at: it would be in logs."""
+"""The API key that a request presents, if any.
+
+A key in the query string is not looked at: it would be in every log on the way.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -7,7 +7,7 @@ from accounts.models.revision import Revised
 from accounts.tiers import Limits
 
 
-class LimitField(models.PositiveIntegerField):
+class LimitField(models.PositiveIntegerField):  # type: ignore[type-arg]  # not generic at run time
     """A limit: a whole number from 1, or empty."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:

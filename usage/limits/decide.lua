@@ -5,7 +5,7 @@
 --
 -- KEYS[1] state   hash    …{b}:s:<subject>
 --     m  minute it counts in (Unix minutes)    mc charged in it    mh minute- and day-refusals in it
---     d  day it counts in (Unix days)          dc charged in it    dh refusals of any kind in it
+--     d  day it counts in (Unix days)          dc charged in it
 --     lr minute of the last minute- or day-refusal
 --     r  newest revision of the key, where one was announced
 --     e  escalation tier    u its end (Unix seconds)    k strikes       (the ladder's; read here)
@@ -21,7 +21,7 @@
 --
 -- Reply  1 verdict (0 admitted, 1 minute, 2 day, 3 concurrent, 9 stale: reload the limits and ask again)
 --        2 now (Unix s)  3 minute count  4 day count  5 in flight
---        6 escalation tier  7 its end (Unix s, 0 = none)  8 strikes  9 refusals today
+--        6 escalation tier  7 its end (Unix s, 0 = none)  8 strikes
 
 local time = ARGV[11]
 local sec, usec
@@ -37,11 +37,11 @@ local now_ms = sec * 1000 + math.floor(usec / 1000)
 local minute = math.floor(sec / 60)
 local day = math.floor(sec / 86400)
 
-local state = redis.call('HMGET', KEYS[1], 'm', 'mc', 'mh', 'd', 'dc', 'dh', 'lr', 'r', 'e', 'u', 'k')
+local state = redis.call('HMGET', KEYS[1], 'm', 'mc', 'mh', 'd', 'dc', 'lr', 'r', 'e', 'u', 'k')
 local tier_revision = redis.call('HGET', KEYS[3], ARGV[8])
-if (state[8] and tonumber(state[8]) > tonumber(ARGV[7]))
+if (state[7] and tonumber(state[7]) > tonumber(ARGV[7]))
   or (tier_revision and tonumber(tier_revision) > tonumber(ARGV[9])) then
-  return {9, sec, 0, 0, 0, 0, 0, 0, 0}
+  return {9, sec, 0, 0, 0, 0, 0, 0}
 end
 
 local same_minute = tonumber(state[1]) == minute
@@ -49,8 +49,7 @@ local same_day = tonumber(state[4]) == day
 local minute_count = same_minute and tonumber(state[2]) or 0
 local minute_hits = same_minute and tonumber(state[3]) or 0
 local day_count = same_day and tonumber(state[5]) or 0
-local day_hits = same_day and tonumber(state[6]) or 0
-local last_refusal = tonumber(state[7]) or 0
+local last_refusal = tonumber(state[6]) or 0
 
 local in_flight = redis.call('ZCARD', KEYS[2])
 local replayed = false
@@ -74,27 +73,27 @@ elseif concurrent_limit >= 0 and in_flight >= concurrent_limit then
 end
 
 if ARGV[3] ~= '' and not replayed then
-  local outcome = 'admitted'
-  if verdict == 0 then
-    minute_count = minute_count + 1
-    day_count = day_count + 1
-    in_flight = in_flight + 1
-    redis.call('ZADD', KEYS[2], now_ms + tonumber(ARGV[10]), ARGV[3])
-    redis.call('PEXPIRE', KEYS[2], ARGV[10])
+  local outcome
+  if verdict == 3 then
+    outcome = 'concurrent'
   else
-    day_hits = day_hits + 1
-    if verdict == 3 then
-      outcome = 'concurrent'
+    if verdict == 0 then
+      outcome = 'admitted'
+      minute_count = minute_count + 1
+      day_count = day_count + 1
+      in_flight = in_flight + 1
+      redis.call('ZADD', KEYS[2], now_ms + tonumber(ARGV[10]), ARGV[3])
+      redis.call('PEXPIRE', KEYS[2], ARGV[10])
     else
       outcome = verdict == 1 and 'minute' or 'day'
       minute_hits = minute_hits + 1
       last_refusal = minute
     end
-  end
-  redis.call('HSET', KEYS[1], 'm', minute, 'mc', minute_count, 'mh', minute_hits,
-    'd', day, 'dc', day_count, 'dh', day_hits, 'lr', last_refusal)
-  if not same_minute then
-    redis.call('EXPIRE', KEYS[1], 172800) -- two days: longer than the longest window
+    redis.call('HSET', KEYS[1], 'm', minute, 'mc', minute_count, 'mh', minute_hits,
+      'd', day, 'dc', day_count, 'lr', last_refusal)
+    if not same_minute then
+      redis.call('EXPIRE', KEYS[1], 172800) -- two days: longer than the longest window
+    end
   end
   local usage = KEYS[4] .. minute
   if redis.call('HINCRBY', usage, ARGV[1] .. '|' .. ARGV[2] .. '|' .. outcome, 1) == 1 then
@@ -102,9 +101,9 @@ if ARGV[3] ~= '' and not replayed then
   end
 end
 
-local escalation = tonumber(state[9]) or 0
+local escalation = tonumber(state[8]) or 0
 if escalation == 0 and last_refusal > 0 and minute - last_refusal <= 10 then
   escalation = 1 -- warned; ten clean minutes clear it
 end
 return {verdict, sec, minute_count, day_count, in_flight,
-  escalation, tonumber(state[10]) or 0, tonumber(state[11]) or 0, day_hits}
+  escalation, tonumber(state[9]) or 0, tonumber(state[10]) or 0}

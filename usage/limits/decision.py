@@ -28,7 +28,6 @@ class Decision:
     escalation: int = 0
     escalation_until: int = 0
     strikes: int = 0
-    hits_today: int = 0
 
     @property
     def admitted(self) -> bool:

@@ -1,7 +1,7 @@
 """The rate-limit headers of a response.
 
-`X-RateLimit-*` are the convention most clients know; `RateLimit-Policy` and `RateLimit` follow the draft named
-in `usage.limits.draft` (structured fields, RFC 9651).
+`X-RateLimit-*` are the convention most clients know; `RateLimit-Policy` and `RateLimit` follow the draft
+named in `usage.limits.draft` (structured fields, RFC 9651).
 """
 
 from functools import lru_cache

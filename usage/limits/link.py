@@ -9,14 +9,18 @@ import contextlib
 import socket
 import struct
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import hiredis
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-_SKIP_REPLY: bytes = hiredis.pack_command(("CLIENT", "REPLY", "SKIP"))
+# A command's words as bytes for the wire. (Its stub takes tuples of one word only.)
+pack = cast(Callable[[tuple[str | bytes, ...]], bytes], hiredis.pack_command)
+
+_SKIP_REPLY = pack(("CLIENT", "REPLY", "SKIP"))
 _LARGEST_READ = 65536
 # After so long without a word, look whether the other end has hung up before speaking (a store that was
 # restarted). Under load nobody pays for the look.
@@ -80,24 +84,24 @@ class Link:
 
     def _open(self) -> socket.socket:
         now = time.monotonic()
-        if self._socket is not None and now - self._spoke_at > _IDLE_SECONDS and self._was_hung_up():
+        link = self._socket
+        if link is not None and now - self._spoke_at > _IDLE_SECONDS and self._has_hung_up(link):
             self.close()
+            link = None
         self._spoke_at = now
-        if self._socket is None:
+        if link is None:
             self._connection.connect()
-            self._socket = self._connection._sock
-            assert self._socket is not None
-            _let_the_kernel_time_out(self._socket, self._timeout)
-        return self._socket
+            link = self._socket = self._connection._sock
+            _let_the_kernel_time_out(link, self._timeout)
+        return link
 
-    def _was_hung_up(self) -> bool:
-        assert self._socket is not None
-        self._socket.setblocking(False)
+    def _has_hung_up(self, link: socket.socket) -> bool:
+        link.setblocking(False)
         try:
             # Either the end of the stream, or words nobody asked for: in both cases start anew.
-            self._socket.recv(1)
+            link.recv(1)
         except (BlockingIOError, InterruptedError):
-            _let_the_kernel_time_out(self._socket, self._timeout)
+            _let_the_kernel_time_out(link, self._timeout)
             return False
         except OSError:
             pass

@@ -8,7 +8,8 @@ Every key has a time to live.
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from hashlib import sha1
 from importlib.resources import files
@@ -19,7 +20,7 @@ from django.conf import settings
 
 from usage.limits.decision import Decision
 from usage.limits.kinds import Verdict
-from usage.limits.link import LimitStoreDown, Link
+from usage.limits.link import LimitStoreDown, Link, pack
 from usage.subjects import BUCKETS, Subject, bucket_of
 
 PREFIX = "kp1"  # the schema's version: a change of meaning takes a new one
@@ -31,8 +32,10 @@ DECIDE = (files("usage.limits") / "decide.lua").read_bytes()
 SETTLE = (files("usage.limits") / "settle.lua").read_bytes()
 _DECIDE_SHA = sha1(DECIDE, usedforsecurity=False).hexdigest()
 
+NEWEST = 2**53 - 1  # larger than every revision, and exact in Lua's arithmetic
+
 _VERDICTS = {int(verdict): verdict for verdict in Verdict}
-_REPLY_LENGTH = 9
+_REPLY_LENGTH = 8
 
 
 class LimitStore:
@@ -80,14 +83,22 @@ class LimitStore:
             self._now(),
         )
         link = self._link()
-        reply = link.ask(hiredis.pack_command(("EVALSHA", _DECIDE_SHA, *arguments)))
+        reply = link.ask(pack(("EVALSHA", _DECIDE_SHA, *arguments)))
         if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
             # The store was restarted or its scripts were flushed: nothing ran, so this is no second charge.
-            reply = link.ask(hiredis.pack_command(("EVAL", DECIDE, *arguments)))
+            reply = link.ask(pack(("EVAL", DECIDE, *arguments)))
         if not isinstance(reply, list) or len(reply) != _REPLY_LENGTH:
             link.close()
             raise LimitStoreDown(f"unexpected answer: {reply!r:.200}")
         return Decision(_VERDICTS[reply[0]], subject.limits, *reply[1:])
+
+    def look(self, subject: Subject) -> Decision:
+        """How the subject stands now, by limits that were just read; charges nothing. Raises as `decide`."""
+        return self.insist(subject, "", None)
+
+    def insist(self, subject: Subject, route: str, lease: str | None) -> Decision:
+        """Decide by the limits given, whatever has been announced. Raises as `decide`."""
+        return self.decide(replace(subject, key_revision=NEWEST, tier_revision=NEWEST), route, lease)
 
     def settle(self, subject: Subject, route: str, lease: str, *, failed: bool = False) -> None:
         """Return a lease and book how the request ended. Waits for no reply; raises `LimitStoreDown`.
@@ -96,7 +107,7 @@ class LimitStore:
         """
         _, leases, _, usage = _keys(subject.id)
         self._link().tell(
-            hiredis.pack_command(
+            pack(
                 (
                     "EVAL",
                     SETTLE,
@@ -112,6 +123,47 @@ class LimitStore:
             )
         )
 
+    def booked(self, fields: Sequence[tuple[str, str, str]], minutes: Iterable[int]) -> dict[int, list[int]]:
+        """What the scripts booked of one subject in some Unix minutes.
+
+        `fields` are (subject id, route, outcome), all of the same subject; the counts come in their order.
+        For pages: one round trip. Raises `redis.RedisError`.
+        """
+        minutes = list(minutes)
+        usage = _keys(fields[0][0])[3]
+        names = ["|".join(field) for field in fields]
+        with self._client() as client:
+            pipeline = client.pipeline(transaction=False)
+            for minute in minutes:
+                pipeline.hmget(f"{usage}{minute}", names)
+            counts = pipeline.execute()
+        return {minute: [int(n or 0) for n in row] for minute, row in zip(minutes, counts, strict=True)}
+
+    def now(self) -> int:
+        """The store's clock, in Unix seconds. Raises `redis.RedisError`."""
+        if self._clock is not None:
+            return self._clock() // 1_000_000
+        with self._client() as client:
+            seconds: int = client.time()[0]
+        return seconds
+
+    def usage_of_bucket(self, bucket: int, minutes: Iterable[int]) -> dict[int, dict[tuple[str, ...], int]]:
+        """Everything booked in a bucket, by Unix minute: (subject id, route, outcome) -> n.
+
+        Raises `redis.RedisError`.
+        """
+        minutes = list(minutes)
+        with self._client() as client:
+            pipeline = client.pipeline(transaction=False)
+            for minute in minutes:
+                pipeline.hgetall(f"{PREFIX}:{{{bucket}}}:u:{minute}")
+            hashes = pipeline.execute()
+        return {
+            minute: {tuple(field.decode().split("|")): int(n) for field, n in booked.items()}
+            for minute, booked in zip(minutes, hashes, strict=True)
+            if booked
+        }
+
     def announce_key(self, subject_id: str, revision: int) -> None:
         """Make every process reload this key before its next decision. Raises `redis.RedisError`."""
         state = _keys(subject_id)[0]
@@ -123,7 +175,7 @@ class LimitStore:
             pipeline.execute()
 
     def announce_tier(self, slug: str, revision: int) -> None:
-        """Make every process reload this tier before its next decision about it. Raises `redis.RedisError`."""
+        """As `announce_key`, for every subject of a tier."""
         with self._client() as client:
             pipeline = client.pipeline(transaction=False)
             for bucket in range(BUCKETS):

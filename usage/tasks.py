@@ -1,0 +1,12 @@
+"""What the worker does for usage, as beat asks."""
+
+from celery import shared_task
+
+from usage import books
+from usage.limits.store import limit_store
+
+
+@shared_task(name="usage.book_closed_minutes")
+def book_closed_minutes() -> int:
+    """Bring the minutes that are over from the limit store to SQL; gives the number of rows written."""
+    return books.book_closed_minutes(limit_store())
