@@ -3,9 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from koalapanel.health import healthz
+
 urlpatterns = [
     path("", include("images.urls")),
     path("", include("usage.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("healthz", healthz),
 ]

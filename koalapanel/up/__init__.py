@@ -1,0 +1,1 @@
+"""The one-command server: what `manage.py up` starts, watches and stops."""
