@@ -1,0 +1,48 @@
+/* Keeps the usage page fresh: asks htmx for the live part every few seconds while somebody looks at it.
+
+   The page would say so itself (hx-trigger="every 3s[…]"), but a condition there is evaluated as code, which
+   our Content-Security-Policy forbids. */
+(() => {
+  "use strict";
+  const SECONDS = 3;
+  const live = document.getElementById("live");
+  const pulse = document.getElementById("pulse");
+  const announcement = document.getElementById("announcement");
+  if (!live) return;
+
+  const headline = () => live.querySelector("[data-announce]")?.textContent.replace(/\s+/g, " ").trim() ?? "";
+  let announced = headline();
+  let waiting = false;
+
+  const say = (state, text) => {
+    pulse.hidden = false;
+    pulse.dataset.state = state;
+    pulse.querySelector("[data-text]").textContent = text;
+  };
+
+  const refresh = () => {
+    if (document.visibilityState !== "visible" || waiting) return;
+    live.dispatchEvent(new CustomEvent("refresh"));
+  };
+
+  live.addEventListener("htmx:before:request", () => { waiting = true; });
+  live.addEventListener("htmx:finally:request", () => { waiting = false; });
+  live.addEventListener("htmx:error", () => say("lost", "Reconnecting"));
+  live.addEventListener("htmx:after:swap", () => {
+    document.dispatchEvent(new CustomEvent("koalapanel:refreshed"));
+    say("live", "Live");
+    // A screen reader hears how things stand only when that has changed, never the numbers every 3 seconds.
+    if (headline() !== announced) {
+      announced = headline();
+      announcement.textContent = announced;
+    }
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") refresh();
+    else say("paused", "Paused");
+  });
+
+  say("live", "Live");
+  setInterval(refresh, SECONDS * 1000);
+})();
