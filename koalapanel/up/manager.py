@@ -143,7 +143,7 @@ class _Options(ServerOptions):  # type: ignore[misc]  # supervisor has no types
         self.test = False  # set by supervisord's own main(), which we go without
         self.manager = manager
         self.watcher_pipe = -1
-        self.poller = _Ticking(self.poller, on_tick)
+        self.poller: Any = _Ticking(self.poller, on_tick)
         self._statuses: dict[int, int] = {}
 
     def openhttpservers(self, supervisord: Supervisor) -> None:
