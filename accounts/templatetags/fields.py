@@ -24,11 +24,11 @@ def control(field: BoundField) -> SafeString:
     """
     attrs: dict[str, Any] = {"class": _class_of(field), "placeholder": False}
     described_by = [field.aria_describedby or ""]
-    if field.form.non_field_errors():
+    if field.form.non_field_errors() and not is_tick(field):
         described_by.append(errors_id(field.form))
     if named := " ".join(filter(None, described_by)):
         attrs["aria-describedby"] = named
-    if field.errors or field.form.non_field_errors():
+    if field.errors or (field.form.non_field_errors() and not is_tick(field)):
         attrs["class"] += " is-invalid"
         attrs["aria-invalid"] = "true"
     return field.as_widget(attrs=attrs)
