@@ -1,0 +1,45 @@
+"""What the worker does regularly: end the jobs that nobody else will end, remove what is over."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from images import jobs
+from images.decoding import Unconvertible
+from images.models import Download, Job
+
+LOST_AFTER = timedelta(seconds=jobs.HARD_LIMIT + 30)
+IGNORED_AFTER = timedelta(hours=1)
+# How long a job that has ended can still be asked for; its result is gone much earlier.
+KEPT_FOR = timedelta(days=1)
+
+IGNORED = Unconvertible(
+    "queue.pool_saturated", "No worker took the job within an hour. Send the image again.", field=""
+)
+
+
+def fail_lost_jobs() -> int:
+    """Fail jobs whose worker was killed, and jobs that no worker ever took; returns how many."""
+    now = timezone.now()
+    killed = Job.objects.filter(status=Job.Status.RUNNING, started_at__lt=now - LOST_AFTER)
+    ignored = Job.objects.filter(status=Job.Status.QUEUED, created_at__lt=now - IGNORED_AFTER)
+    return sum(jobs.fail(job, jobs.TOO_LONG) for job in killed) + sum(
+        jobs.fail(job, IGNORED) for job in ignored
+    )
+
+
+def remove_what_is_over() -> int:
+    """Remove results that can't be downloaded any more, uploads of jobs that have ended, and old jobs.
+
+    Returns how many files and rows went. What a run that was killed left behind, the next one finds.
+    """
+    removed = 0
+    for job in Job.objects.filter(download__in=Download.objects.dead()).exclude(result=""):
+        job.forget_result()
+        removed += 1
+    for job in Job.objects.ended().exclude(source=""):
+        job.forget_source()
+        removed += 1
+    old = Job.objects.ended().filter(ended_at__lt=timezone.now() - KEPT_FOR)
+    removed += old.delete()[1].get(Job._meta.label, 0)
+    return removed

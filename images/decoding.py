@@ -1,0 +1,112 @@
+"""Opening pictures that strangers sent: allow-listed decoders, and limits that hold before any decoding."""
+
+import struct
+import warnings
+import zlib
+from typing import IO
+
+import pillow_heif
+from PIL import Image, UnidentifiedImageError
+
+from images.formats import INPUTS, Format, input_detected
+
+# Everything Pillow's decoders were seen to raise on broken files. Not `Exception`: a time limit that strikes
+# while decoding is one, and says nothing about the file.
+DECODER_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+# Frames cost time even where they have hardly any pixels.
+MAX_FRAMES = 2_000
+# Longest prefix that any decoder's own test looks at.
+_PREFIX_BYTES = 32
+# Formats whose pictures after the first we would not write anyway: thumbnails, gain maps, bursts.
+_FIRST_PICTURE_ONLY = ("MPO", "HEIF")
+
+_PILLOW_NAMES = [form.pillow for form in INPUTS]
+
+pillow_heif.register_heif_opener()
+Image.init()
+
+
+class Unconvertible(Exception):
+    """The picture can't be converted, and why: a code of the API's table, a sentence, the field at fault."""
+
+    def __init__(self, code: str, detail: str, field: str = "file") -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.field = field
+
+
+def limit_pixels(most: int) -> None:
+    """Make Pillow itself refuse larger pictures, wherever in a file their size turns up.
+
+    It raises at twice its limit and warns from it on, so the limit is set to half and the warning is off.
+    """
+    Image.MAX_IMAGE_PIXELS = most // 2
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+def open_image(file: IO[bytes], *, max_pixels: int) -> tuple[Image.Image, Format, int]:
+    """The picture, its format and its number of frames; only its header has been read.
+
+    Raises `Unconvertible`: not one of our formats, a broken header, or more than `max_pixels` pixels times
+    frames.
+    """
+    limit_pixels(max_pixels)
+    try:
+        image = Image.open(file, formats=_PILLOW_NAMES)
+        found = input_detected(image.format or "")
+        _check_pixels(image.size, 1, max_pixels)
+        frames = 1 if image.format in _FIRST_PICTURE_ONLY else getattr(image, "n_frames", 1)
+    except Image.DecompressionBombError:
+        raise Unconvertible("image_too_large", f"The image has more than {max_pixels:,} pixels.") from None
+    except DECODER_ERRORS as error:
+        if isinstance(error, UnidentifiedImageError) and not _looks_like_ours(file):
+            names = ", ".join(form.name for form in INPUTS)
+            raise Unconvertible(
+                "unsupported_format", f"The file is not an image in a format we read ({names})."
+            ) from None
+        raise broken() from None
+    _check_pixels(image.size, frames, max_pixels)
+    if frames > MAX_FRAMES:
+        raise Unconvertible(
+            "image_too_large", f"The image has {frames:,} frames; at most {MAX_FRAMES:,} are taken."
+        )
+    return image, found, frames
+
+
+def broken() -> Unconvertible:
+    return Unconvertible("invalid_request", "The image is damaged or truncated: it can't be decoded.")
+
+
+def _check_pixels(size: tuple[int, int], frames: int, most: int) -> None:
+    width, height = size
+    if width * height * frames > most:
+        times = f" in {frames:,} frames" if frames > 1 else ""
+        raise Unconvertible(
+            "image_too_large",
+            f"The image has {width:,} x {height:,} pixels{times}; at most {most:,} are taken.",
+        )
+
+
+def _looks_like_ours(file: IO[bytes]) -> bool:
+    """Whether the first bytes are those of a format we read, so that the rest of it must be broken."""
+    file.seek(0)
+    prefix = file.read(_PREFIX_BYTES)
+    accepts = (Image.OPEN[name][1] for name in _PILLOW_NAMES)
+    try:
+        return any(accept is not None and accept(prefix) is True for accept in accepts)
+    except DECODER_ERRORS:  # a prefix of three bytes, say
+        return False

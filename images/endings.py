@@ -1,0 +1,46 @@
+"""How a waiting request learns that its job has ended, without asking SQL again and again.
+
+The worker commits the end, then pushes a token onto the job's own list in the store; the web process pops it.
+Whichever comes first, the token is there for the other; where nobody waits, it expires.
+"""
+
+import logging
+import time
+
+from django_redis import get_redis_connection
+from redis.exceptions import RedisError
+
+log = logging.getLogger(__name__)
+
+_KEPT_SECONDS = 60
+# redis-py gives up on a socket that is silent for 5 s, so a long wait is made of short ones.
+_ONE_WAIT_SECONDS = 2.0
+
+
+def tell(job_id: str) -> None:
+    """Say that the job has ended; call after the commit. If the store is down its client waits in vain."""
+    try:
+        with get_redis_connection("default").pipeline() as pipe:
+            pipe.lpush(_key(job_id), 1)
+            pipe.expire(_key(job_id), _KEPT_SECONDS)
+            pipe.execute()
+    except RedisError as error:
+        log.warning("Cannot tell that %s has ended: %s", job_id, error)
+
+
+def wait(job_id: str, seconds: float) -> bool:
+    """Whether the end was told within `seconds`. Holds one of the pool's connections meanwhile."""
+    deadline = time.monotonic() + seconds
+    try:
+        store = get_redis_connection("default")
+        while (left := deadline - time.monotonic()) > 0:
+            # A timeout of 0 would mean for ever.
+            if store.blpop([_key(job_id)], timeout=max(0.01, min(left, _ONE_WAIT_SECONDS))):
+                return True
+    except RedisError as error:
+        log.warning("Cannot wait for %s: %s", job_id, error)
+    return False
+
+
+def _key(job_id: str) -> str:
+    return f"kpjob:{job_id}:done"

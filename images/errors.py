@@ -1,0 +1,86 @@
+"""Every error of this app's routes becomes a refusal in the client's dialect here, and nowhere else."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
+from ninja import NinjaAPI
+from ninja.errors import ValidationError
+
+from usage.limits.refusals import ApiError, refusal
+from usage.middleware import ApiRequest
+
+
+def answer(request: ApiRequest, error: ApiError) -> HttpResponse:
+    headers = dict(error.headers)
+    retry_after = headers.pop("Retry-After", None)
+    return refusal(
+        error.code,
+        error.detail,
+        dialect=request.route.dialect,
+        accept=request.headers.get("Accept", ""),
+        status=error.status,
+        field=error.field,
+        retry_after=int(retry_after) if retry_after is not None else None,
+        headers=headers,
+    )
+
+
+def handle_errors(api: NinjaAPI) -> None:
+    """Give `api` our answer to everything that a client can get wrong."""
+
+    def handler(translate: Callable[[Any], ApiError]) -> Callable[[HttpRequest, Any], HttpResponse]:
+        return lambda request, error: answer(request, translate(error))  # type: ignore[arg-type]
+
+    api.add_exception_handler(ApiError, handler(lambda error: error))
+    api.add_exception_handler(ValidationError, handler(_of_validation))
+    api.add_exception_handler(Http404, handler(lambda error: not_found()))
+    api.add_exception_handler(RequestDataTooBig, handler(lambda error: _of_form(str(error), 413)))
+    for malformed in (BadRequest, MultiPartParserError, SuspiciousOperation, UnicodeError):
+        api.add_exception_handler(malformed, handler(lambda error: _of_form(str(error), 400)))
+    api.add_exception_handler(
+        UnreadablePostError, handler(lambda error: _of_form("The body ended before its Content-Length.", 400))
+    )
+
+
+def in_dialect(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """What ninja answers without asking its handlers: a method that the path doesn't have."""
+
+    @wraps(view)
+    def answered(request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if response.status_code != 405:
+            return response
+        allow = ", ".join(sorted(response["Allow"].split(", ")))
+        detail = f"{request.path} takes {allow}, not {request.method}."
+        return answer(request, ApiError("invalid_request", detail, status=405, headers={"Allow": allow}))
+
+    return answered
+
+
+def no_such_route(request: HttpRequest, path: str = "") -> HttpResponse:
+    """The view for every other path below the API's prefixes."""
+    return answer(request, not_found())  # type: ignore[arg-type]
+
+
+no_such_route.csrf_exempt = True  # type: ignore[attr-defined]
+
+
+def not_found() -> ApiError:
+    return ApiError("not_found", "Nothing is here. The API's routes are listed at /api/v1/openapi.json.")
+
+
+def _of_validation(error: ValidationError) -> ApiError:
+    first = error.errors[0]
+    field = str(first["loc"][-1])
+    what = "is missing" if first["type"] == "missing" else f"is wrong: {first['msg']}"
+    return ApiError("invalid_request", f"The field {field!r} {what}.", field=field)
+
+
+def _of_form(detail: str, status: int) -> ApiError:
+    return ApiError(
+        "invalid_request", f"The request's body can't be read: {detail.rstrip('.')}.", status=status
+    )

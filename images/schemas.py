@@ -1,0 +1,137 @@
+"""The bodies of requests and answers, as OpenAPI shows them."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from ninja import Schema
+from pydantic import Field
+
+from images import downloads
+from images.formats import INPUTS, OUTPUTS
+from images.models import Job
+
+Pixels = Annotated[int, Field(ge=1, le=30_000)]
+
+_OUTPUT = "One of " + ", ".join(form.name for form in OUTPUTS) + "."
+_BOTH = "In pixels. With one of width and height the other follows; with both the image fits inside."
+
+
+class Options(Schema):
+    quality: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None, description="1 to 100, for webp, jpg and avif."
+    )
+    width: Pixels | None = Field(None, description=_BOTH)
+    height: Pixels | None = Field(None, description=_BOTH)
+    in_background: bool = Field(False, alias="async", description="Answer 202 at once instead of waiting.")
+
+
+class ConvertForm(Options):
+    output_format: str = Field(description=_OUTPUT)
+
+
+class ShortConvertForm(Options):
+    output_format: str = Field(alias="targetFormat", description=_OUTPUT)
+
+
+class Picture(Schema):
+    format: str
+    width: int
+    height: int
+    bytes: int
+
+
+class JobError(Schema):
+    code: str
+    detail: str
+    field: str | None = None
+
+
+class Conversion(Schema):
+    """A finished job. The address serves the result 10 times at most; a fresh one is in the job."""
+
+    id: str = Field(examples=["job_5pX2mVbQ8nRk3TzLw7YcJd"])
+    status: Literal["done"]
+    download_url: str
+    expires_at: datetime
+    input: Picture
+    output: Picture
+
+
+class JobState(Schema):
+    """A job at any time. `progress` is in percent; what isn't known yet, or not any more, is null."""
+
+    id: str = Field(examples=["job_5pX2mVbQ8nRk3TzLw7YcJd"])
+    status: Job.Status
+    progress: int
+    created_at: datetime
+    ended_at: datetime | None = None
+    error: JobError | None = None
+    download_url: str | None = None
+    expires_at: datetime | None = None
+    input: Picture | None = None
+    output: Picture | None = None
+
+
+class InputFormat(Schema):
+    format: str
+    content_type: str
+    outputs: list[str]
+
+
+class Conversions(Schema):
+    inputs: list[InputFormat]
+    outputs: list[str]
+    max_bytes: int
+    max_pixels: int
+
+
+class Refusal(Schema):
+    """An error. `/api/v1` puts a sentence into `error`, the short routes the code."""
+
+    error: str
+    detail: str
+    code: str | None = None
+    field: str | None = None
+    limit: str | None = None
+    retry_after: int | None = None
+
+
+def state_of(job: Job) -> JobState:
+    address = downloads.address(job) if job.status == Job.Status.DONE else None
+    failed = job.status == Job.Status.FAILED
+    return JobState(
+        id=job.pk,
+        status=Job.Status(job.status),
+        progress={Job.Status.QUEUED: 0, Job.Status.RUNNING: 50}.get(Job.Status(job.status), 100),
+        created_at=job.created_at,
+        ended_at=job.ended_at,
+        error=JobError(code=job.error_code, detail=job.error_detail, field=job.error_field or None)
+        if failed
+        else None,
+        download_url=address.url if address else None,
+        expires_at=address.expires_at if address else None,
+        input=_picture(job.input_format, job.input_width, job.input_height, job.input_bytes),
+        output=_picture(job.output_format, job.output_width, job.output_height, job.output_bytes),
+    )
+
+
+def conversion_of(state: JobState) -> Conversion:
+    return Conversion.model_validate({name: getattr(state, name) for name in Conversion.model_fields})
+
+
+def all_conversions(max_bytes: int, max_pixels: int) -> Conversions:
+    outputs = [form.name for form in OUTPUTS]
+    return Conversions(
+        inputs=[
+            InputFormat(format=form.name, content_type=form.content_type, outputs=outputs) for form in INPUTS
+        ],
+        outputs=outputs,
+        max_bytes=max_bytes,
+        max_pixels=max_pixels,
+    )
+
+
+def _picture(form: str, width: int | None, height: int | None, size: int | None) -> Picture | None:
+    if not form or width is None or height is None or size is None:
+        return None
+    return Picture(format=form, width=width, height=height, bytes=size)

@@ -1,0 +1,87 @@
+"""How much of a request's body is read: never more than an upload may have, and what is refused is drained.
+
+A server that answers without reading the body closes the connection while the client still writes; many
+clients then see a broken pipe instead of the answer. So the rest is read and thrown away, up to a bound.
+A client that sent `Expect: 100-continue` waits for our word, and sends nothing after a refusal.
+"""
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import IO, Any, Concatenate, ParamSpec
+
+from django.conf import settings
+from django.core.files.uploadhandler import FileUploadHandler
+from django.http import HttpResponse
+
+from images.errors import answer
+from usage.limits.refusals import ApiError
+from usage.middleware import ApiRequest
+
+P = ParamSpec("P")
+
+# What a body may have besides its file: the other fields, and the lines between.
+FORM_BYTES = 64 * 1024
+DRAIN_BYTES = 512 * 1024 * 1024
+DRAIN_SECONDS = 20.0
+CHUNK_BYTES = 64 * 1024
+
+
+def bounded_upload(
+    view: Callable[Concatenate[ApiRequest, P], HttpResponse],
+) -> Callable[Concatenate[ApiRequest, P], HttpResponse]:
+    """For a view that takes a file: looks at the body's size before anything parses it."""
+
+    @wraps(view)
+    def bounded(request: ApiRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        error = _refusal_by_header(request)
+        if error is not None:
+            if request.META.get("HTTP_EXPECT", "").lower() != "100-continue":
+                discard(request.META["wsgi.input"])
+            return answer(request, error)
+        request.upload_handlers.insert(0, BoundedFile(request))
+        return view(request, *args, **kwargs)
+
+    return bounded
+
+
+class BoundedFile(FileUploadHandler):
+    """Stops a file at `UPLOAD_MAX_BYTES`, whatever the headers said; the other handlers keep its chunks."""
+
+    received = 0
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
+        self.received += len(raw_data)
+        if self.received > settings.UPLOAD_MAX_BYTES:
+            raise too_large()
+        return raw_data
+
+    def file_complete(self, file_size: int) -> None:
+        self.received = 0
+
+
+def discard(body: IO[bytes]) -> None:
+    """Read and forget, in constant memory, until the end or a bound on bytes or time."""
+    left, deadline = DRAIN_BYTES, time.monotonic() + DRAIN_SECONDS
+    while left > 0 and time.monotonic() < deadline and (chunk := body.read(CHUNK_BYTES)):
+        left -= len(chunk)
+
+
+def too_large() -> ApiError:
+    return ApiError(
+        "image_too_large", f"A file may have {settings.UPLOAD_MAX_BYTES:,} bytes at most.", field="file"
+    )
+
+
+def _refusal_by_header(request: ApiRequest) -> ApiError | None:
+    length: Any = request.META.get("CONTENT_LENGTH")
+    if not length:
+        # Django reads as much as the header says, so a body without one would look empty.
+        if request.META.get("HTTP_TRANSFER_ENCODING"):
+            return ApiError(
+                "invalid_request", "Send the body with a Content-Length, not in chunks.", status=411
+            )
+        return None
+    if not str(length).isdecimal():
+        return ApiError("invalid_request", "Content-Length must be a whole number.")
+    return too_large() if int(length) > settings.UPLOAD_MAX_BYTES + FORM_BYTES else None
