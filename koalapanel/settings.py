@@ -2,10 +2,14 @@
 
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
 
 from koalapanel.env import BASE_DIR, read_environment
+
+# Lets classes name their model in brackets, as the type checker reads them: `ModelAdmin[Tier]`.
+django_stubs_ext.monkeypatch()
 
 ENV = read_environment()
 
@@ -142,6 +146,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    "fail lost jobs": {"task": "images.tasks.fail_lost_jobs", "schedule": 30.0},
+    "remove what is over": {"task": "images.tasks.remove_what_is_over", "schedule": 60.0},
     # Expires: a worker that was away finds one of them waiting, not a day of them.
     "book closed minutes": {
         "task": "usage.book_closed_minutes",
@@ -212,5 +218,9 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # Not a line for each 4xx: refusals are counted, and a client that hammers must not fill the disk.
+        "django.request": {"level": "ERROR"},
+    },
 }

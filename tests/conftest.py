@@ -8,6 +8,7 @@ import redis
 from django.conf import settings
 
 from koalapanel.env import store_socket
+from tests import browser
 from tests.servers import limit_store, valkey_binary
 
 
@@ -25,3 +26,19 @@ def valkey(valkey_server: str) -> Iterator[redis.Redis]:
     client.flushall()
     yield client
     client.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that commit give the rows that migrations seeded, such as the tiers, back to those after them."""
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        transactional = {"transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))
+        if transactional or (marker is not None and marker.kwargs.get("transaction")):
+            kwargs = {**(marker.kwargs if marker else {}), "transaction": True, "serialized_rollback": True}
+            item.add_marker(pytest.mark.django_db(**kwargs), append=False)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, object]:
+    """pytest-playwright starts Debian's chromium, not one of its own."""
+    return browser.LAUNCH_ARGS

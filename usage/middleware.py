@@ -51,6 +51,7 @@ class Guard:
         if subject is None or _is_refused(subject, route):
             return answers.refused_key(request, route, key or "", subject)
         lease = self.store.new_lease() if route.charged else None
+        decision: Decision | None = None
         try:
             decision = self.store.decide(subject, route.name, lease)
             if decision.verdict is Verdict.STALE:
@@ -62,8 +63,8 @@ class Guard:
                 decision = self.store.insist(subject, route.name, lease)
         except LimitStoreDown as error:
             logger.warning("The limit store is down: %s", error)
+        if decision is None:
             return self._without_limits(request, route, subject)
-
         if lease is not None and decision.verdict is not Verdict.ADMITTED:
             return answers.over_limit(request, route, subject, decision)
         return self._let_through(request, route, subject, decision, lease)

@@ -1,0 +1,73 @@
+"""Django's admin for accounts, tiers and keys, as staff use it."""
+
+import re
+
+import pytest
+
+from accounts import api_keys
+from accounts.models import ApiKey, Tier, User
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff(client):
+    client.force_login(User.objects.create_superuser("root@example.com", "correct horse battery"))
+    return client
+
+
+@pytest.fixture
+def owner():
+    return User.objects.create_user("olivia@example.com")
+
+
+def test_a_new_key_is_shown_once_and_works(staff, owner):
+    form = {
+        "owner": owner.pk,
+        "name": "prod",
+        "tier": Tier.objects.get(slug="pro").pk,
+        "minute_override": "7",
+    }
+    response = staff.post("/admin/accounts/apikey/add/", form)
+    assert "no-store" in response.headers["Cache-Control"]
+    text = re.search(r'value="(koala_\w+)"', response.content.decode())[1]
+    key = api_keys.find(text)
+    assert (key.owner, key.name, key.tier.slug, key.limits.minute) == (owner, "prod", "pro", 7)
+    assert text not in staff.get(f"/admin/accounts/apikey/{key.pk}/change/").content.decode()
+
+
+def test_a_tiers_limits_are_edited_and_may_be_emptied(staff):
+    tier = Tier.objects.get(slug="free")
+    form = {"name": "Free", "description": "", "minute": "60", "day": "", "concurrent": "5", "parallel": "3"}
+    assert staff.post(f"/admin/accounts/tier/{tier.pk}/change/", form).status_code == 302
+    assert Tier.objects.get(slug="free").limits == (60, None, 5, 3, None)
+
+
+def test_a_limit_of_nothing_is_refused_with_a_reason(staff):
+    tier = Tier.objects.get(slug="free")
+    response = staff.post(f"/admin/accounts/tier/{tier.pk}/change/", {"name": "Free", "minute": "0"})
+    assert "greater than or equal to 1" in response.content.decode()
+
+
+def test_the_tiers_that_guests_and_new_keys_get_cant_be_deleted(staff):
+    tier = Tier.objects.get(slug="anonymous")
+    assert staff.post(f"/admin/accounts/tier/{tier.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_a_key_is_revoked(staff, owner):
+    key, _ = api_keys.issue(owner, name="prod")
+    form = {"name": "prod", "tier": key.tier_id, "status": "revoked", "expires_at_0": "", "expires_at_1": ""}
+    assert staff.post(f"/admin/accounts/apikey/{key.pk}/change/", form).status_code == 302
+    assert ApiKey.objects.get().status == "revoked"
+
+
+def test_an_account_is_made_with_an_email_alone(staff):
+    form = {"email": "New@Example.com", "name": "", "usable_password": "false"}
+    staff.post("/admin/accounts/user/add/", form)
+    assert not User.objects.get(email__iexact="new@example.com").has_usable_password()
+
+
+@pytest.mark.parametrize("model", ["accounts/user", "accounts/tier", "accounts/apikey", "usage/ratehit"])
+def test_every_list_opens(staff, owner, model):
+    api_keys.issue(owner, name="prod")
+    assert staff.get(f"/admin/{model}/").status_code == 200

@@ -1,0 +1,26 @@
+"""A guarded API of three answers, for the guard's tests."""
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path, re_path
+
+
+def convert(request: HttpRequest) -> HttpResponse:
+    if "broken" in request.GET:
+        raise RuntimeError("broken on purpose")
+    return JsonResponse({"subject": request.subject.id})
+
+
+def any_job(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"subject": request.subject.id})
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("a page")
+
+
+urlpatterns = [
+    path("api/v1/convert", convert),
+    path("convert", convert),
+    re_path(r"^api/v1/(?:jobs|downloads)/", any_job),
+    path("page", page),
+]
