@@ -1,0 +1,313 @@
+"""`manage.py up` for real: the tests start it as a person would, and look at the processes it leaves."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+import redis
+import requests
+
+from koalapanel.env import BASE_DIR, Environment
+
+SECONDS_TO_STOP = 5
+SECONDS_TO_START = 90  # a first start compresses the static files; two busy cores take their time
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What a shell would pass on: without the tests' own settings, and without the panel's."""
+    ours = ("DJANGO_SETTINGS_MODULE", *Environment.names())
+    return {name: value for name, value in os.environ.items() if name not in ours} | more
+
+
+@dataclass
+class End:
+    """How an `up` ended: what it returned, after how long, of how many processes which ones are left."""
+
+    code: int
+    seconds: float
+    processes: int
+    left: list[psutil.Process]
+
+
+class Up:
+    """One `manage.py up` on a VAR_DIR."""
+
+    def __init__(self, var_dir: Path, *arguments: str) -> None:
+        self.var_dir = var_dir
+        self.output = Path(tempfile.mkstemp(prefix="koala-up-", suffix=".log")[1])
+        command = [sys.executable, "manage.py", "up", "--port", "0", "--var", str(var_dir), *arguments]
+        with self.output.open("w") as file:
+            self.process = subprocess.Popen(
+                command, cwd=BASE_DIR, stdout=file, stderr=file, env=environment(WORKER_PROCESSES="1")
+            )
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def wait_until_it_says(self, pattern: str, seconds: float = SECONDS_TO_START) -> re.Match[str]:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if match := re.search(pattern, self.said, re.MULTILINE):
+                return match
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        pytest.fail(f"`up` did not say {pattern!r} but:\n{self.said}")
+
+    def wait_until_ready(self) -> str:
+        return self.wait_until_it_says(r"^ready (http://127\.0\.0\.1:\d+)$")[1]
+
+    def family(self) -> list[psutil.Process]:
+        """Itself and all of its descendants."""
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    def child(self, *words: str) -> psutil.Process:
+        """Its own child with all of these words in its command line."""
+        (found,) = self._children(words)
+        return found
+
+    def wait_for_child(self, *words: str) -> psutil.Process:
+        deadline = time.monotonic() + 10
+        while not self._children(words) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.child(*words)
+
+    def _children(self, words: tuple[str, ...]) -> list[psutil.Process]:
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if all(word in " ".join(child.cmdline()) for word in words)]
+
+    def end_by(self, number: signal.Signals) -> "End":
+        """Send it a signal and see how it ends."""
+        family, began = self.family(), time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(SECONDS_TO_STOP * 2)
+        return End(code, time.monotonic() - began, len(family), still_alive(family, 0))
+
+    def clean_up(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(SECONDS_TO_STOP * 2)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.output.unlink()
+
+
+def still_alive(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that are not gone within so many seconds; the dead that nobody has reaped are gone."""
+    deadline = time.monotonic() + seconds
+    while processes := [process for process in processes if is_alive(process)]:
+        if time.monotonic() > deadline:
+            return processes
+        time.sleep(0.05)
+    return []
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture(scope="module")
+def var_dir() -> Iterator[Path]:
+    """One for all tests here: only the first start has to migrate and to collect static files."""
+    path = Path(tempfile.mkdtemp(prefix="koala-up-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def start(var_dir: Path) -> Iterator[Callable[..., Up]]:
+    started: list[Up] = []
+
+    def start(*arguments: str) -> Up:
+        started.append(Up(var_dir, *arguments))
+        return started[-1]
+
+    yield start
+    for up in started:
+        up.clean_up()
+
+
+@pytest.fixture(scope="class")
+def running(var_dir: Path) -> Iterator[Up]:
+    """A panel that the tests of a class share."""
+    up = Up(var_dir)
+    up.wait_until_ready()
+    yield up
+    up.clean_up()
+
+
+class TestAPanelThatRuns:
+    def test_it_says_what_it_started_and_then_ready_once(self, running: Up):
+        lines = running.said.splitlines()
+
+        assert f"limit store  unix://{running.var_dir}/valkey.sock" in lines
+        assert f"database     sqlite:///{running.var_dir}/db.sqlite3" in lines
+        for name in ("web", "worker", "beat"):
+            assert any(line.startswith(f"{name} ") for line in lines)
+        assert sum(line.startswith("ready ") for line in lines) == 1
+        assert lines[-1].startswith("ready ")
+
+    def test_it_serves_at_the_address_it_says(self, running: Up):
+        answer = requests.get(running.wait_until_ready() + "/healthz", timeout=5)
+
+        assert (answer.status_code, answer.text) == (200, "ok")
+
+    def test_its_store_listens_on_no_port_and_keeps_what_it_is_told(self, running: Up):
+        store = running.child("valkey-server")
+        client = redis.Redis(unix_socket_path=str(running.var_dir / "valkey.sock"))
+
+        assert not [each for each in store.net_connections("inet") if each.status == psutil.CONN_LISTEN]
+        assert (running.var_dir / "valkey.sock").stat().st_mode & 0o077 == 0
+        settings = client.config_get("appendonly", "maxmemory-policy", "appendfsync")
+        assert settings == {"appendonly": "yes", "maxmemory-policy": "noeviction", "appendfsync": "everysec"}
+
+    def test_it_listens_on_loopback_alone(self, running: Up):
+        listening = {
+            connection.laddr.ip
+            for process in running.family()
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        }
+
+        assert listening == {"127.0.0.1"}
+
+    def test_other_commands_find_it_by_var_dir(self, running: Up):
+        command = [sys.executable, "manage.py", "issue_key", "carla@example.com"]
+        told = environment(VAR_DIR=str(running.var_dir))
+        done = subprocess.run(command, cwd=BASE_DIR, env=told, capture_output=True, text=True, check=True)
+
+        assert re.fullmatch(r"koala_\w{38}\n", done.stdout)
+        with sqlite3.connect(running.var_dir / "db.sqlite3") as database:
+            assert database.execute("select count(*) from accounts_user").fetchone() == (1,)
+
+    def test_a_second_one_on_the_same_state_is_refused_in_one_line(
+        self, running: Up, start: Callable[..., Up]
+    ):
+        second = start()
+
+        assert second.process.wait(30) == 1
+        who = f"process {running.process.pid}"
+        assert second.said == f"CommandError: A panel is already running on {running.var_dir} ({who}).\n"
+
+    def test_a_child_that_dies_is_restarted_with_a_message(self, running: Up):
+        worker = running.child("celery", " worker ")
+        pool = worker.children()
+        worker.kill()
+
+        running.wait_until_it_says(r"^worker +died \(signal SIGKILL\); restarting$", 10)
+        assert not still_alive([worker, *pool], SECONDS_TO_STOP)
+        assert running.wait_for_child("celery", " worker ").pid != worker.pid
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_is_started(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = Up(tmp_path, "--port", str(port))
+        try:
+            assert up.process.wait(30) == 1
+            assert (
+                up.said == f"CommandError: Port {port} of 127.0.0.1 is taken: choose another with --port.\n"
+            )
+            assert sorted(path.name for path in tmp_path.iterdir()) == ["secrets.json", "up.lock"]
+        finally:
+            up.clean_up()
+
+
+@dataclass
+class Life:
+    """One run with sample accounts, from its start to its end."""
+
+    said: str
+    stored: bytes | None
+    end: End
+
+    @property
+    def samples(self) -> list[str]:
+        return [line.strip() for line in self.said.splitlines() if "@example.com" in line]
+
+
+@pytest.fixture(scope="class")
+def lives(var_dir: Path) -> list[Life]:
+    """Two runs on the same state: the first ends by SIGTERM, the second by Ctrl-C."""
+    lives = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        up = Up(var_dir, "--demo")
+        try:
+            up.wait_until_ready()
+            with redis.Redis(unix_socket_path=str(var_dir / "valkey.sock")) as store:
+                stored = store.get("kept")
+                store.set("kept", "yes")
+            up.wait_for_child("demo_traffic")
+            lives.append(Life(up.said, stored, up.end_by(number)))
+        finally:
+            up.clean_up()
+    return lives
+
+
+class TestTheEnd:
+    def test_a_signal_stops_everything_within_five_seconds(self, lives: list[Life]):
+        for life in lives:
+            assert life.end.code == 0
+            assert life.end.seconds < SECONDS_TO_STOP
+
+    def test_no_process_is_left(self, lives: list[Life]):
+        for life in lives:
+            # Itself, the watcher, the store, web and worker with a process each, beat, the sample clients.
+            assert life.end.processes >= 9
+            assert life.end.left == []
+
+    def test_the_next_start_finds_the_data_of_the_last(self, lives: list[Life]):
+        assert [life.stored for life in lives] == [None, b"yes"]
+
+    def test_sample_accounts_are_the_same_at_every_start(self, lives: list[Life], var_dir: Path):
+        first, second = lives
+        kept = var_dir / "demo.json"
+
+        assert first.samples == second.samples
+        assert [tuple(line.split()) for line in first.samples] == [
+            (row["email"], row["password"], row["key"]) for row in json.loads(kept.read_text())
+        ]
+        assert kept.stat().st_mode & 0o077 == 0
+
+    def test_nothing_outlives_it_for_long_when_it_is_killed(self, start: Callable[..., Up]):
+        up = start()
+        up.wait_until_ready()
+        family = up.family()
+
+        up.process.kill()
+
+        assert not still_alive(family, SECONDS_TO_STOP)
+
+    def test_a_child_that_cannot_stay_up_ends_it_with_an_error(self, start: Callable[..., Up], var_dir: Path):
+        manifest = var_dir / "valkey" / "appendonlydir" / "appendonly.aof.manifest"
+        kept = manifest.read_bytes()
+        manifest.write_bytes(b"no manifest\n")
+        try:
+            up = start()
+
+            assert up.process.wait(SECONDS_TO_START) == 1
+            assert up.said.endswith(
+                "CommandError: store died 5 times within 60 s (exit code 1): giving up.\n"
+            )
+        finally:
+            manifest.write_bytes(kept)
