@@ -1,0 +1,81 @@
+# What a person does with a clone. Each target makes its own set-up: only Python 3.11 or newer and a
+# package index have to be there. Nothing is installed twice, and nothing outside of .venv but the test
+# target's two Debian packages.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+PORT ?= 8000
+ARGS ?=
+UV_VERSION := 0.13.9
+
+BIN := .venv/bin
+# The environment that is here, and never an interpreter from elsewhere.
+UV := UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never $(BIN)/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test lint bench format clean browser
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.runtime ## Start a panel with sample accounts and live traffic (PORT=8000)
+	@exec $(BIN)/python manage.py up --demo --port $(PORT)
+
+run: .venv/.runtime ## Start a panel (PORT=8000)
+	@exec $(BIN)/python manage.py up --port $(PORT)
+
+test: .venv/.everything browser ## Run all the tests (ARGS="-k limits" for some)
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/.everything ## Check format, style, types, imports and migrations
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	@# Checks open no panel's state: they get one of their own.
+	@export VAR_DIR=$$(mktemp -d); trap 'rm -r "$$VAR_DIR"' EXIT; set -ex; \
+	$(BIN)/python manage.py check; \
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+format: .venv/.everything ## Format the code and put right what can be
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/.everything ## Run the benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove .venv, caches and var/ (with its database, keys and files!)
+	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- Set-up: a stamp is newer than what it was made from -------------------------------------------------
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=…")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# What a panel needs to run. Other packages that are there stay, so that `make demo` after `make test` is quick.
+.venv/.runtime: pyproject.toml uv.lock | $(BIN)/uv
+	$(UV) sync --frozen --inexact --no-default-groups
+	@touch $@
+
+.venv/.everything: pyproject.toml uv.lock | $(BIN)/uv
+	$(UV) sync --frozen --all-groups
+	@touch .venv/.runtime $@
+
+# Debian's browser, and its Redis, which the limiter is tried on besides Valkey: installed where they are
+# missing and we may. policy-rc.d keeps the package from starting a Redis as a service.
+browser:
+	@missing=""; \
+	command -v chromium >/dev/null || missing="chromium"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "Missing, so the tests that need it are skipped or fail: $$missing"; exit 0; \
+	fi; \
+	echo "Installing with apt-get: $$missing"; \
+	export DEBIAN_FRONTEND=noninteractive; policy=/usr/sbin/policy-rc.d; \
+	if [ ! -e $$policy ]; then trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy; chmod +x $$policy; fi; \
+	{ apt-get -qq update && apt-get -qq -y --no-install-recommends install $$missing >/dev/null; } || \
+	  echo "That did not work: going on without $$missing"
