@@ -38,23 +38,18 @@ def new_text() -> str:
 
 def issue(owner: User, *, name: str, tier: Tier | None = None, **fields: Any) -> tuple[ApiKey, str]:
     """A new key of `owner` and its text, which can't be had again. The tier is `free` if not told."""
-    text = new_text()
+    text, version = new_text(), max(settings.KEY_PEPPERS)
     key = ApiKey.objects.create(
         owner=owner,
         name=name,
         tier=tier or Tier.objects.get(slug=Tier.FREE),
-        digest=digest(text),
-        pepper_version=max(settings.KEY_PEPPERS),
+        digest=_digest(text, settings.KEY_PEPPERS[version]),
+        pepper_version=version,
         start=text[:VISIBLE_START],
         end=text[-VISIBLE_END:],
         **fields,
     )
     return key, text
-
-
-def digest(text: str) -> str:
-    """The digest of a key's text under the newest pepper: what a process may remember it by."""
-    return _digest(text, settings.KEY_PEPPERS[max(settings.KEY_PEPPERS)])
 
 
 def find(text: str) -> ApiKey | None:

@@ -14,6 +14,7 @@ UNITS = {
     "concurrent": "requests at the same time",
 }
 ICONS = {"day": "calendar-stats", "minute": "clock", "concurrent": "arrows-exchange"}
+OTHER_ICON = "activity"
 
 
 @register.filter
@@ -33,7 +34,7 @@ def quota_unit(kind: str) -> str:
 
 @register.filter
 def quota_icon(kind: str) -> str:
-    return ICONS.get(kind, "activity")
+    return ICONS.get(kind, OTHER_ICON)
 
 
 @register.filter
