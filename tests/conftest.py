@@ -42,3 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser_type_launch_args() -> dict[str, object]:
     """pytest-playwright starts Debian's chromium, not one of its own."""
     return browser.LAUNCH_ARGS
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(request: pytest.FixtureRequest, django_db_modify_db_settings: None) -> None:
+    """Where a test wants a browser, Playwright starts before the database is made.
+
+    Inside its event loop Django keeps other connections than outside, and the one that made the database is
+    the only one that can give back the rows that migrations seeded.
+    """
+    if any("playwright" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("playwright")

@@ -43,6 +43,7 @@
     else say("paused", "Paused");
   });
 
+  document.getElementById("still").hidden = true;
   say("live", "Live");
   setInterval(refresh, SECONDS * 1000);
 })();

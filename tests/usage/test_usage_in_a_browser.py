@@ -1,0 +1,204 @@
+"""Sign-in and the usage page in a real browser, with numbers that real decisions of the API made."""
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from tests.browser import DESKTOP, PHONE, barriers, is_wider_than_its_window, well_behaved
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _clock(driven_clock):
+    driven_clock.set("2026-03-01T12:00:30")
+    return driven_clock
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args):
+    return {**browser_context_args, "timezone_id": "Asia/Kolkata", "locale": "en-GB"}
+
+
+@pytest.fixture
+def call(live_server):
+    """Makes `times` requests to the API over the wire."""
+
+    def make(text, times):
+        answers = [
+            requests.post(f"{live_server.url}/api/v1/convert", headers={"X-Api-Key": text}, timeout=10)
+            for _ in range(times)
+        ]
+        return [answer.status_code for answer in answers]
+
+    return make
+
+
+def sign_in(page: Page, home: str) -> None:
+    page.goto(f"{home}/")
+    page.get_by_label("Email address").fill("olivia@example.com")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{home}/")
+
+
+def quota(page: Page, title: str):
+    return page.locator(".kp-quota", has=page.get_by_role("heading", name=title))
+
+
+def test_the_page_follows_what_the_api_decides(page, live_server, issue, call):
+    _, text = issue()
+    page.clock.install()
+    with well_behaved(page, live_server.url):
+        sign_in(page, live_server.url)
+        expect(page.get_by_text("All clear.")).to_be_visible()
+        expect(page.get_by_text("Reload the page for newer numbers.")).to_be_hidden()
+        expect(quota(page, "Requests today")).to_contain_text("0 of 1,000")
+
+        assert call(text, 32).count(429) == 2
+        page.clock.run_for(3_000)
+
+        expect(quota(page, "Requests today")).to_contain_text("30 of 1,000")
+        expect(quota(page, "This minute")).to_contain_text("30 of 30")
+        expect(quota(page, "This minute")).to_contain_text("Used up")
+        expect(quota(page, "This minute").get_by_role("progressbar")).to_have_attribute("value", "100")
+        expect(page.get_by_role("row", name="convert Minute 2")).to_be_visible()
+        expect(page.locator(".kp-hits-number")).to_have_text("2")
+        said = page.locator("#announcement")
+        expect(said).to_contain_text("Limit reached: this minute's requests are used up.")
+
+
+def test_times_are_in_the_viewers_zone_and_count_down(page, live_server, issue):
+    issue()
+    page.clock.install()
+    sign_in(page, live_server.url)
+    minute = quota(page, "This minute")
+    expect(minute.locator("time")).to_have_text("17:31")  # 12:01 UTC
+    expect(page.get_by_text("Times are in Asia/")).to_be_visible()
+    before = int(minute.locator("[data-countdown]").inner_text().split()[1])
+    assert 0 < before <= 30
+    page.clock.run_for(2_000)
+    expect(minute.locator("[data-countdown]")).to_have_text(f"in {before - 2}\u00a0s")
+
+
+def test_it_asks_nothing_while_nobody_looks(page, live_server, issue):
+    issue()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/usage/live/" in request.url else None)
+    page.clock.install()
+    sign_in(page, live_server.url)
+    with page.expect_response("**/usage/live/**"):
+        page.clock.run_for(3_000)
+    page.evaluate("Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_text("Paused")).to_be_visible()
+    before = len(asked)
+    page.clock.run_for(30_000)
+    assert len(asked) == before
+    page.evaluate("delete document.visibilityState")
+    with page.expect_response("**/usage/live/**"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_text("Live", exact=True)).to_be_visible()
+
+
+def test_what_was_opened_stays_open_and_keeps_the_focus(page, live_server, issue, call):
+    _, text = issue()
+    page.clock.install()
+    sign_in(page, live_server.url)
+    page.get_by_text("Why these limits?").click()
+    expect(page.get_by_text("requests per UTC day: Free tier.")).to_be_visible()
+    call(text, 1)
+    page.clock.run_for(3_000)
+    expect(quota(page, "Requests today")).to_contain_text("1 of 1,000")
+    expect(page.get_by_text("requests per UTC day: Free tier.")).to_be_visible()
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+
+
+def test_signed_out_elsewhere_the_page_becomes_the_sign_in(page, live_server, issue, context):
+    issue()
+    page.clock.install()
+    sign_in(page, live_server.url)
+    context.clear_cookies()
+    page.clock.run_for(3_000)
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("window", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_axe_finds_nothing(page, live_server, issue, call, scheme, window):
+    _, text = issue()
+    issue(minute_override=10)
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.set_viewport_size(window)
+    with well_behaved(page, live_server.url):
+        for path in ("login", "signup", "password/reset"):
+            page.goto(f"{live_server.url}/accounts/{path}/")
+            assert barriers(page) == [], path
+            assert not is_wider_than_its_window(page), path
+        sign_in(page, live_server.url)
+        assert call(text, 33).count(429) == 3
+        for path in (
+            "",
+            "?key=" + text[:12],
+            "accounts/password/change/",
+            "accounts/email/",
+            "accounts/logout/",
+        ):
+            page.goto(f"{live_server.url}/{path}")
+            assert barriers(page) == [], path
+            assert not is_wider_than_its_window(page), path
+        page.goto(live_server.url)
+        page.get_by_text("Choose a key").click()
+        page.get_by_text("Why these limits?").focus()
+        page.locator("summary[aria-label^=Account]").click()
+        assert barriers(page) == []
+
+
+def test_everything_can_be_reached_by_keyboard(page, live_server, issue):
+    issue()
+    sign_in(page, live_server.url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to the content")).to_be_focused()
+    expect(page.get_by_text("Skip to the content")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    menu = page.locator("summary[aria-label^=Account]")
+    menu.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Sign out")).to_be_hidden()
+    expect(menu).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Sign out").press("Enter")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_the_chosen_colours_stay_chosen(page, live_server):
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{live_server.url}/accounts/login/")
+    scheme = "getComputedStyle(document.documentElement).colorScheme"
+    page.get_by_role("button", name="Dark").click()
+    assert page.evaluate(scheme) == "dark"
+    page.reload()
+    assert page.evaluate(scheme) == "dark"
+    expect(page.get_by_role("button", name="Dark")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="As the system says").click()
+    assert page.evaluate(scheme) == "light dark"
+
+
+def test_without_scripts_the_page_says_the_same(browser, live_server, issue, call, owner):
+    _, text = issue()
+    call(text, 32)
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, live_server.url)
+    expect(quota(page, "This minute")).to_contain_text("30 of 30")
+    expect(quota(page, "This minute")).to_contain_text("resets 12:01 UTC")
+    expect(page.get_by_text("Reload the page for newer numbers.")).to_be_visible()
+    page.locator("summary[aria-label^=Account]").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    context.close()
