@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from images import formats
 from images.colours import prepared
-from images.decoding import DECODER_ERRORS, Unconvertible, broken, open_image
+from images.decoding import DECODER_ERRORS, Unconvertible, broken, check_pixels, open_image
 from images.formats import Format
 
 LONGEST_SIDE = {"webp": 16_383, "jpg": 65_500, "gif": 65_535, "avif": 32_768}  # what the formats can hold
@@ -74,13 +74,12 @@ def convert(source: IO[bytes], target: IO[bytes], order: Order, *, max_pixels: i
         pictures: list[Image.Image] = []
         durations: list[int] = []
         try:
-            for picture in _decoded(image, frames):
+            for picture in _decoded(image, frames, max_pixels):
                 durations.append(round(picture.info.get("duration") or 0))
                 profile: bytes | None = picture.info.get("icc_profile")
                 if turn is not None:
                     picture = picture.transpose(turn)
                 picture, profile = prepared(picture, order.output, profile)
-                # A later frame may reach over the canvas that the header spoke of; the canvas wins.
                 if picture.size != upright:
                     picture = picture.crop((0, 0, *upright))
                 if size != upright:
@@ -105,6 +104,8 @@ def convert(source: IO[bytes], target: IO[bytes], order: Order, *, max_pixels: i
 
 def _orientation(image: Image.Image) -> int:
     """EXIF's orientation, 1 to 8. Broken EXIF is no reason to refuse a picture: then it is 1."""
+    if image.format == "TIFF":  # Pillow turns these itself
+        return 1
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except DECODER_ERRORS:
@@ -138,10 +139,12 @@ def _size(upright: tuple[int, int], order: Order, frames: int, max_pixels: int) 
     return size
 
 
-def _decoded(image: Image.Image, frames: int) -> Iterator[Image.Image]:
+def _decoded(image: Image.Image, frames: int, max_pixels: int) -> Iterator[Image.Image]:
     for number in range(frames):
         if frames > 1:
             image.seek(number)
+            # A GIF's later frames may reach over the canvas that its header spoke of.
+            check_pixels(image.size, frames, max_pixels)
         image.load()
         yield image.copy()
 

@@ -68,7 +68,7 @@ def open_image(file: IO[bytes], *, max_pixels: int) -> tuple[Image.Image, Format
     try:
         image = Image.open(file, formats=_PILLOW_NAMES)
         found = input_detected(image.format or "")
-        _check_pixels(image.size, 1, max_pixels)
+        check_pixels(image.size, 1, max_pixels)
         frames = 1 if image.format in _FIRST_PICTURE_ONLY else getattr(image, "n_frames", 1)
     except Image.DecompressionBombError:
         raise Unconvertible("image_too_large", f"The image has more than {max_pixels:,} pixels.") from None
@@ -79,7 +79,7 @@ def open_image(file: IO[bytes], *, max_pixels: int) -> tuple[Image.Image, Format
                 "unsupported_format", f"The file is not an image in a format we read ({names})."
             ) from None
         raise broken() from None
-    _check_pixels(image.size, frames, max_pixels)
+    check_pixels(image.size, frames, max_pixels)
     if frames > MAX_FRAMES:
         raise Unconvertible(
             "image_too_large", f"The image has {frames:,} frames; at most {MAX_FRAMES:,} are taken."
@@ -91,7 +91,8 @@ def broken() -> Unconvertible:
     return Unconvertible("invalid_request", "The image is damaged or truncated: it can't be decoded.")
 
 
-def _check_pixels(size: tuple[int, int], frames: int, most: int) -> None:
+def check_pixels(size: tuple[int, int], frames: int, most: int) -> None:
+    """Raise `Unconvertible` for more than `most` pixels in all frames together."""
     width, height = size
     if width * height * frames > most:
         times = f" in {frames:,} frames" if frames > 1 else ""

@@ -6,7 +6,7 @@ A client that sent `Expect: 100-continue` waits for our word, and sends nothing 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import IO, Any, Concatenate, ParamSpec
 
@@ -36,8 +36,7 @@ def bounded_upload(
     def bounded(request: ApiRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         error = _refusal_by_header(request)
         if error is not None:
-            if request.META.get("HTTP_EXPECT", "").lower() != "100-continue":
-                discard(request.META["wsgi.input"])
+            discard_body(request.META)
             return answer(request, error)
         request.upload_handlers.insert(0, BoundedFile(request))
         return view(request, *args, **kwargs)
@@ -60,11 +59,22 @@ class BoundedFile(FileUploadHandler):
         self.received = 0
 
 
-def discard(body: IO[bytes]) -> None:
-    """Read and forget, in constant memory, until the end or a bound on bytes or time."""
-    left, deadline = DRAIN_BYTES, time.monotonic() + DRAIN_SECONDS
-    while left > 0 and time.monotonic() < deadline and (chunk := body.read(CHUNK_BYTES)):
+def discard_body(environ: Mapping[str, Any]) -> None:
+    """Read and forget a WSGI request's body, in constant memory, up to a bound on bytes and time."""
+    if environ.get("HTTP_EXPECT", "").lower() == "100-continue":
+        return
+    left, deadline = min(_length(environ), DRAIN_BYTES), time.monotonic() + DRAIN_SECONDS
+    body: IO[bytes] = environ["wsgi.input"]
+    while left > 0 and time.monotonic() < deadline and (chunk := body.read(min(left, CHUNK_BYTES))):
         left -= len(chunk)
+
+
+def _length(environ: Mapping[str, Any]) -> int:
+    """How many bytes the body claims to have; all that we would read, where it comes in chunks."""
+    length = str(environ.get("CONTENT_LENGTH") or "")
+    if length.isdecimal():
+        return int(length)
+    return DRAIN_BYTES if environ.get("HTTP_TRANSFER_ENCODING") else 0
 
 
 def too_large() -> ApiError:

@@ -1,0 +1,71 @@
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+from celery.contrib.testing.worker import start_worker
+from django.core.files.storage import default_storage
+from django.test import Client
+
+from accounts import api_keys
+from accounts.models import Tier, User
+from koalapanel.celery import app
+from usage.limits.store import limit_store
+
+
+@pytest.fixture(scope="module")
+def _worker(valkey_server: str, django_db_setup: None) -> Iterator[None]:
+    with start_worker(app, pool="threads", concurrency=2, perform_ping_check=False):
+        yield
+
+
+@pytest.fixture
+def worker(_worker: None, store: redis.Redis) -> None:
+    """A real Celery worker on the real queue, in threads of this process."""
+
+
+@pytest.fixture
+def store(
+    valkey_server: str, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[redis.Redis]:
+    """The store behind limits, queue and endings; patient, because decoding next door takes its time.
+
+    Not emptied: the worker's queue is in it. Every test has keys and jobs of its own.
+    """
+    monkeypatch.setattr(limit_store(), "_timeout", 2)
+    with redis.Redis.from_url(valkey_server) as client:
+        yield client
+
+
+@pytest.fixture
+def new_client(transactional_db: None) -> Callable[..., Client]:
+    """Clients by their account's email; each call issues a new key, of a tier that never refuses."""
+
+    def make(email: str = "olivia@example.com") -> Client:
+        owner = User.objects.filter(email=email).first() or User.objects.create_user(email)
+        tier, _ = Tier.objects.get_or_create(slug="boundless", defaults={"name": "Boundless"})
+        _, text = api_keys.issue(owner, name="tests", tier=tier)
+        return Client(headers={"Authorization": f"Bearer {text}"})
+
+    return make
+
+
+@pytest.fixture
+def api(new_client: Callable[..., Client]) -> Client:
+    return new_client()
+
+
+@pytest.fixture(autouse=True)
+def _storage_is_emptied(settings) -> Iterator[None]:
+    yield
+    shutil.rmtree(settings.VAR_DIR / "files", ignore_errors=True)
+
+
+def kept_files() -> list[str]:
+    """The names of all files in storage."""
+    return [
+        f"{folder}/{name}"
+        for folder in ("in", "out")
+        if default_storage.exists(folder)
+        for name in default_storage.listdir(folder)[1]
+    ]
