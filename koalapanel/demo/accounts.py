@@ -20,20 +20,25 @@ from accounts.models import ApiKey, Tier, User
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An account to be made: `client` is how its sample traffic behaves (`koalapanel.demo.clients`)."""
+    """An account to be made.
+
+    `client` is how its sample traffic behaves (`koalapanel.demo.clients`); `minute` is a limit of its key's
+    own.
+    """
 
     email: str
     name: str
     client: str
     tier: str
     key_name: str
+    minute: int | None = None
     is_staff: bool = False
 
 
 SAMPLES = (
     Sample("admin@example.com", "Ada, of the staff", "polite", "free", "try-out", is_staff=True),
     Sample("polly@example.com", "Polly, who waits as told", "polite", "free", "web shop"),
-    Sample("ben@example.com", "Ben, who comes in bursts", "bursty", "pro", "nightly batch"),
+    Sample("ben@example.com", "Ben, who comes in bursts", "bursty", "pro", "nightly batch", minute=60),
     Sample("harry@example.com", "Harry, who never waits", "hammering", "free", "prod"),
 )
 
@@ -85,7 +90,8 @@ def _one(sample: Sample, kept: Credentials | None) -> Credentials:
         user.save(update_fields=["password"])
     if kept and _is_owned_by(user, kept.key):
         return kept
-    _, text = api_keys.issue(user, name=sample.key_name, tier=Tier.objects.get(slug=sample.tier))
+    tier = Tier.objects.get(slug=sample.tier)
+    _, text = api_keys.issue(user, name=sample.key_name, tier=tier, minute_override=sample.minute)
     return Credentials(sample.email, password, text, sample.client)
 
 

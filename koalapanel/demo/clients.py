@@ -33,7 +33,7 @@ class Client:
         self._random = random.Random(key)  # noqa: S311  (which picture comes next is no secret)
 
     def convert(self) -> float:
-        """Have one picture converted: 0.0, or how many seconds the API says to wait."""
+        """Have one picture converted: 0.0, or how many seconds a refusal says to wait."""
         if not self.goes_on():
             return 0.0
         picture = draw(self._random.randrange(10_000), (96, 64), self._random.choice(("png", "jpg", "webp")))
@@ -51,10 +51,13 @@ class Client:
             # The server is being restarted, or is stopping and so are we.
             self.pause(AFTER_TROUBLE)
             return 0.0
-        if answer.status_code not in (200, 202, 429):
-            self._say(f"HTTP {answer.status_code}: {answer.text[:200]}")
+        if answer.status_code == 429:
+            return float(answer.headers["Retry-After"])
+        if answer.status_code not in (200, 202):
+            if answer.status_code != 503:
+                self._say(f"HTTP {answer.status_code}: {answer.text[:200]}")
             self.pause(AFTER_TROUBLE)
-        return float(answer.headers.get("Retry-After", 0))
+        return 0.0
 
     def convert_until_refused(self, *, most: int, pause: float) -> float:
         """Convert up to `most` pictures with a pause between: how long to wait once refused."""
@@ -76,7 +79,7 @@ class Client:
 def polite(client: Client) -> None:
     """Works off a pile until it is refused, waits as told, then has little to do for some minutes."""
     while client.goes_on():
-        client.pause(client.convert_until_refused(most=90, pause=0.7))
+        client.pause(client.convert_until_refused(most=90, pause=0.2))
         for _ in range(20):
             client.pause(client.convert() or 10)
 
@@ -84,7 +87,7 @@ def polite(client: Client) -> None:
 def bursty(client: Client) -> None:
     """Comes with more than a minute allows as fast as it is served; told to wait, it does, and rests."""
     while client.goes_on():
-        client.pause(client.convert_until_refused(most=300, pause=0.05))
+        client.pause(client.convert_until_refused(most=300, pause=0))
         client.pause(60)
 
 

@@ -9,6 +9,8 @@ from django.conf import settings
 
 from koalapanel.env import store_socket
 
+CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "koalapanel")
+
 
 @dataclass(frozen=True, slots=True)
 class Component:
@@ -82,29 +84,21 @@ def worker() -> Component:
     """Celery's worker. QUIT is its cold shutdown: running tasks go back to the queue."""
     processes = settings.ENV.WORKER_PROCESSES
     command = [
-        *(
-            sys.executable,
-            "-m",
-            "celery",
-            "--quiet",
-            "-A",
-            "koalapanel",
-            "worker",
-            "--hostname",
-            "worker@koalapanel",
-        ),
-        *("--pool", "prefork", "--concurrency", str(processes), "--loglevel", "WARNING"),
-        *("--without-gossip", "--without-mingle"),
+        *(*CELERY, "worker", "--hostname", "worker@koalapanel", "--loglevel", "WARNING"),
+        *("--pool", "prefork", "--concurrency", str(processes), "--without-gossip", "--without-mingle"),
     ]
-    says = f"celery, processes {processes}"
     return Component(
-        "worker", command, says, stop_signal="QUIT", unsaid=("Hitting Ctrl+C again", "Cold shutdown")
+        "worker",
+        command,
+        f"celery, processes {processes}",
+        stop_signal="QUIT",
+        stop_seconds=3,
+        unsaid=("Hitting Ctrl+C again", "Cold shutdown"),
     )
 
 
 def beat() -> Component:
-    command = [sys.executable, "-m", "celery", "--quiet", "-A", "koalapanel", "beat", "--loglevel", "WARNING"]
-    return Component("beat", command, "celery beat")
+    return Component("beat", [*CELERY, "beat", "--loglevel", "WARNING"], "celery beat")
 
 
 def sample_traffic() -> Component:
