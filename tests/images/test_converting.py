@@ -1,9 +1,11 @@
 """From file to file: every format, colours, frames, orientation, metadata."""
 
 from io import BytesIO
+from random import Random
 
 import pytest
 from PIL import ExifTags, Image, ImageCms, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
 from images import formats
 from images.converting import Order, convert
@@ -78,8 +80,6 @@ def test_all_metadata_is_dropped_and_the_colour_profile_stays(source, output):
 
 
 def test_the_text_of_a_png_and_the_comment_of_a_gif_are_dropped():
-    from PIL.PngImagePlugin import PngInfo
-
     text = PngInfo()
     text.add_text("Author", "SECRET")
     for content in (saved(corner(), "PNG", pnginfo=text), saved(corner(), "GIF", comment=b"SECRET")):
@@ -286,15 +286,13 @@ def test_a_truncated_image_is_refused_as_damaged(source):
 
 @pytest.mark.parametrize("source", INPUTS, ids=lambda form: form.name)
 def test_no_damage_brings_anything_but_a_result_or_a_refusal(source):
-    from random import Random
-
-    random, content = Random(source.name), draw(2, (60, 40), source.name)
+    random, content, codes = Random(source.name), draw(2, (60, 40), source.name), set()
     for _ in range(150):
         damaged = bytearray(content)
         for _ in range(random.randint(1, 12)):
             damaged[random.randrange(len(damaged))] = random.randrange(256)
-        target = BytesIO()
         try:
-            convert(BytesIO(bytes(damaged)), target, Order(formats.PNG), max_pixels=100_000)
+            convert(BytesIO(bytes(damaged)), BytesIO(), Order(formats.PNG), max_pixels=100_000)
         except Unconvertible as error:
-            assert error.code in ("invalid_request", "unsupported_format", "image_too_large")
+            codes.add(error.code)
+    assert codes <= {"invalid_request", "unsupported_format", "image_too_large"}

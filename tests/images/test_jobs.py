@@ -1,4 +1,4 @@
-"""The life of a job where no worker is running: the tests run it themselves, when and as often as they like."""
+"""The life of a job where no worker is running: the tests run it themselves, whenever they like."""
 
 import threading
 from datetime import timedelta

@@ -1,0 +1,149 @@
+"""Uploads that are too large, over real HTTP: an answer with a body, never a reset, never a hang."""
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from io import BytesIO
+
+import psutil
+import pytest
+import requests
+from django.conf import settings
+from django.db import connection
+
+MEGABYTE = 1_000_000
+BIG = 200 * MEGABYTE
+MULTIPART = {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def granian(valkey_server, django_db_setup):
+    """The product's own web server on the tests' database and store; its port and process."""
+    port = free_port()
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "koalapanel.settings",
+        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "SECRET_KEY": settings.SECRET_KEY,
+        "KEY_PEPPERS": ",".join(
+            f"{version}:{pepper.hex()}" for version, pepper in settings.KEY_PEPPERS.items()
+        ),
+    }
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-log"]
+    command += ["--port", str(port), "--blocking-threads", "8", "koalapanel.wsgi:application"]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                requests.get(f"http://127.0.0.1:{port}/api/v1/conversions", timeout=5)
+                break
+            except requests.ConnectionError:
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        yield port, process
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture
+def url(granian, transactional_db, store):
+    store.delete(*(store.keys("kp1:*") or ["-"]))
+    return f"http://127.0.0.1:{granian[0]}"
+
+
+def assert_too_large(status, body):
+    assert status == 413, body
+    assert body["code"] == "image_too_large"
+    assert body["field"] == "file"
+
+
+class Zeros(BytesIO):
+    """`size` bytes of nothing that take no memory."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.left = size
+
+    def __len__(self):
+        return self.left
+
+    def read(self, size=-1):
+        size = self.left if size < 0 else min(size, self.left)
+        self.left -= size
+        return bytes(size)
+
+
+def test_200_megabytes_by_requests(url):
+    for path, field in (("/api/v1/convert", "output_format"), ("/convert", "targetFormat")):
+        with requests.Session() as session:
+            answer = session.post(
+                url + path, files={"file": ("big.png", bytes(BIG))}, data={field: "webp"}, timeout=60
+            )
+            assert answer.status_code == 413
+            assert "image_too_large" in answer.text
+            # The connection is still good for another request.
+            assert session.get(url + "/api/v1/conversions", timeout=10).status_code == 200
+
+
+def test_200_megabytes_by_a_client_that_writes_all_before_it_reads(url):
+    client = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+    client.request("POST", "/api/v1/convert", Zeros(BIG), {**MULTIPART, "Content-Length": str(BIG)})
+    answer = client.getresponse()
+    assert_too_large(answer.status, json.loads(answer.read()))
+    client.close()
+
+
+def test_a_client_that_asks_first_sends_nothing(url):
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as client:
+        head = f"POST /api/v1/convert HTTP/1.1\r\nHost: {host}\r\nContent-Length: {BIG}\r\n"
+        client.sendall(
+            (head + "Content-Type: multipart/form-data; boundary=x\r\nExpect: 100-continue\r\n\r\n").encode()
+        )
+        assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_body_in_chunks_is_told_to_come_with_its_length(url):
+    chunks = (bytes(65536) for _ in range(BIG // 65536))
+    answer = requests.post(url + "/api/v1/convert", data=chunks, headers=MULTIPART, timeout=60)
+    assert answer.status_code == 411
+    assert answer.json()["code"] == "invalid_request"
+
+
+def test_a_file_just_over_the_limit_is_stopped_by_its_bytes(url):
+    answer = requests.post(
+        url + "/api/v1/convert",
+        files={"file": ("big.png", bytes(settings.UPLOAD_MAX_BYTES + 1))},
+        data={"output_format": "webp"},
+        timeout=60,
+    )
+    assert_too_large(answer.status_code, answer.json())
+
+
+def test_an_upload_that_breaks_off_does_no_harm(url):
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as client:
+        client.sendall(
+            b"POST /api/v1/convert HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n"
+        )
+    assert requests.get(url + "/api/v1/conversions", timeout=10).status_code == 200
+
+
+def test_large_bodies_are_read_in_bounded_memory(granian, url):
+    workers = psutil.Process(granian[1].pid).children(recursive=True)
+    before = sum(worker.memory_info().rss for worker in workers)
+    test_200_megabytes_by_a_client_that_writes_all_before_it_reads(url)
+    assert sum(worker.memory_info().rss for worker in workers) - before < 40 * MEGABYTE

@@ -1,0 +1,91 @@
+"""The routes the guard knows, the URLs that answer, and the OpenAPI document are one and the same."""
+
+import pytest
+from django.test import Client
+from django.urls import resolve
+
+from images.api import api as ninja
+from images.errors import no_such_route
+from images.routes import ROUTES
+from usage import routes
+
+OPERATIONS = [
+    (method, (prefix + path).replace("{job_id}", "job_x").replace("{token}", "x"))
+    for prefix, router in ninja._routers
+    for path, view in router.path_operations.items()
+    for operation in view.operations
+    for method in operation.methods
+]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_registered_route_is_answered(route):
+    path = route.path + "x" if route.path.endswith("/") else route.path
+    assert resolve(path).func is not no_such_route
+    assert (route.method, path) in {(method, path) for method, path in OPERATIONS} or route.path.endswith("/")
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_operation_is_known_to_the_guard(method, path):
+    assert routes.find(method, path) in ROUTES
+
+
+def test_only_what_makes_a_job_is_charged():
+    assert {route.path for route in ROUTES if route.charged} == {"/api/v1/convert", "/convert"}
+
+
+@pytest.fixture
+def document(api):
+    answer = api.get("/api/v1/openapi.json")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+@pytest.mark.usefixtures("store")
+class TestOpenApi:
+    def test_lists_every_operation_but_itself(self, document):
+        listed = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+        expected = {
+            (method, path.replace("job_x", "{job_id}").replace("downloads/x", "downloads/{token}"))
+            for method, path in OPERATIONS
+        }
+        assert document["openapi"].startswith("3.1")
+        assert listed == expected - {("GET", "/api/v1/openapi.json")}
+
+    @pytest.mark.parametrize(
+        ("path", "format_field"), [("/api/v1/convert", "output_format"), ("/convert", "targetFormat")]
+    )
+    def test_describes_the_form_as_the_route_takes_it(self, document, path, format_field):
+        operation = document["paths"][path]["post"]
+        form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+        assert form["properties"].keys() == {"file", format_field, "quality", "width", "height", "async"}
+        assert set(form["required"]) == {"file", format_field}
+
+    def test_names_each_operation_once(self, document):
+        names = [
+            operation["operationId"]
+            for methods in document["paths"].values()
+            for operation in methods.values()
+        ]
+        assert len(names) == len(set(names))
+
+    def test_says_which_refusals_a_route_gives(self, document):
+        given = document["paths"]["/api/v1/convert"]["post"]["responses"].keys()
+        assert {"200", "202", "400", "401", "413", "415", "422", "429", "503"} <= given
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("path", ["/api/v1/conversions", "/conversions"])
+def test_discovery_needs_no_key_and_lists_every_pair(path):
+    body = Client().get(path).json()
+    assert {source["format"] for source in body["inputs"]} == {
+        "png", "jpg", "webp", "gif", "avif", "heic", "tiff", "bmp",
+    }  # fmt: skip
+    assert all(source["outputs"] == body["outputs"] for source in body["inputs"])
+    assert body["outputs"] == ["webp", "jpg", "png", "avif", "gif", "tiff", "bmp"]
+
+
+@pytest.mark.usefixtures("store")
+def test_answers_of_the_api_carry_the_guards_headers():
+    assert "X-RateLimit-Limit" in Client().get("/api/v1/conversions").headers
+    assert "X-RateLimit-Limit" in Client().get("/api/v1/nothing").headers
