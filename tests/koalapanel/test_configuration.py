@@ -1,0 +1,70 @@
+import re
+
+import pytest
+
+from koalapanel.env import BASE_DIR, LONGEST_SOCKET_PATH, Environment, read_environment, store_socket
+
+TABLE = (BASE_DIR / "docs" / "configuration.md").read_text()
+ROWS = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", TABLE, re.MULTILINE))
+
+
+def test_every_variable_has_its_line_and_every_line_its_variable():
+    assert list(ROWS) == Environment.names()
+
+
+def test_the_defaults_told_are_the_defaults(monkeypatch, tmp_path):
+    for name in Environment.names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+    environment = read_environment()
+
+    for name, row in ROWS.items():
+        value = getattr(environment, name)
+        if isinstance(value, int):
+            assert row.startswith(f"`{value}`"), name
+        elif isinstance(value, list):
+            assert row == (f"`{','.join(value)}`" if value else "none"), name
+    for name in ("BASE_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL"):
+        assert f"`{getattr(environment, name)}`" in ROWS[name]
+    assert f"sqlite:///{tmp_path}/db.sqlite3" == environment.DATABASE_URL
+    assert f"unix://{tmp_path}/valkey.sock" == environment.REDIS_URL == environment.LIMITS_URL
+
+
+def test_the_longest_var_dir_told_is_the_longest(tmp_path):
+    told = int(re.search(r"At most (\d+) characters long", TABLE)[1])
+
+    assert told == LONGEST_SOCKET_PATH - len("/valkey.sock")
+    assert store_socket(tmp_path.__class__("/" + "v" * (told - 1)))
+
+
+def test_made_up_secrets_are_kept_for_their_owner_alone(monkeypatch, tmp_path):
+    for name in ("SECRET_KEY", "KEY_PEPPERS", "DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+
+    first, second = read_environment(), read_environment()
+
+    assert (first.SECRET_KEY, first.KEY_PEPPERS) == (second.SECRET_KEY, second.KEY_PEPPERS)
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("WEB_THREADS", "many", "WEB_THREADS must be a whole number, not 'many'."),
+        ("IPV6_PREFIX", "129", "IPV6_PREFIX must be from 1 to 128, not 129."),
+        ("KEY_PEPPERS", "secret", 'KEY_PEPPERS must look like "1:HEX,2:HEX".'),
+        ("KEY_PEPPERS", "1:abcd", "KEY_PEPPERS: pepper 1 is shorter than 16 bytes."),
+        ("TRUSTED_PROXIES", "10.0.0.0/40", "TRUSTED_PROXIES: '10.0.0.0/40' does not appear to be"),
+        ("REDIS_URL", "redis://cache", "Set SECRET_KEY: with DATABASE_URL or REDIS_URL set"),
+        ("VAR_DIR", "/" + "v" * 99, "VAR_DIR is too long a path for a socket"),
+    ],
+)
+def test_a_value_that_is_wrong_is_named(monkeypatch, tmp_path, name, value, complaint):
+    for other in ("SECRET_KEY", "KEY_PEPPERS", "DATABASE_URL", "REDIS_URL"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(Exception, match="^" + re.escape(complaint)):
+        read_environment()
