@@ -174,6 +174,7 @@ def test_without_the_limit_store_the_page_says_so_and_guesses_nothing(
     assert "Unknown: the counters can't be read right now." in page
     assert "All clear" not in page
     assert "you are here" not in page
+    assert "No request was refused" not in page
 
 
 def test_what_an_account_calls_its_key_is_text_and_nothing_else(signed_in, issue):
