@@ -30,6 +30,7 @@ class Environment:
     DATABASE_URL: str
     REDIS_URL: str
     LIMITS_URL: str
+    LIMITS_TIMEOUT_MS: int
     BASE_URL: str
     ALLOWED_HOSTS: list[str]
     TRUSTED_PROXIES: list[IPv4Network | IPv6Network]
@@ -64,6 +65,7 @@ def read_environment() -> Environment:
         DATABASE_URL=database_url,
         REDIS_URL=redis_url,
         LIMITS_URL=env.str("LIMITS_URL", default=redis_url),
+        LIMITS_TIMEOUT_MS=_positive(env, "LIMITS_TIMEOUT_MS", 50),
         BASE_URL=env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/"),
         ALLOWED_HOSTS=env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"]),
         TRUSTED_PROXIES=_networks(env.list("TRUSTED_PROXIES", default=[])),

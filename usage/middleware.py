@@ -81,7 +81,12 @@ class Guard:
         for name, value in headers.of_decision(decision).items():
             response.headers[name] = value
         if lease is not None:
-            self._settle_when_closed(response, route, subject, lease)
+            if response.streaming:
+                self._settle_when_closed(response, route, subject, lease)
+            else:
+                # The work is done. To wait until the client has read it all would let one that asks again
+                # at once meet its own lease.
+                self._settle(response, route, subject, lease)
         return response
 
     def _without_limits(self, request: HttpRequest, route: ApiRoute, subject: Subject) -> HttpResponseBase:
@@ -109,12 +114,15 @@ class Guard:
             try:
                 close()
             finally:
-                try:
-                    self.store.settle(subject, route.name, lease, failed=response.status_code >= 400)
-                except LimitStoreDown as error:
-                    logger.warning("A lease was not returned; it ends by itself: %s", error)
+                self._settle(response, route, subject, lease)
 
         response.close = close_and_settle  # type: ignore[method-assign]
+
+    def _settle(self, response: HttpResponseBase, route: ApiRoute, subject: Subject, lease: str) -> None:
+        try:
+            self.store.settle(subject, route.name, lease, failed=response.status_code >= 400)
+        except LimitStoreDown as error:
+            logger.warning("A lease was not returned; it ends by itself: %s", error)
 
 
 def _is_refused(subject: Subject, route: ApiRoute) -> bool:

@@ -1,12 +1,14 @@
 """A guarded API of three answers, for the guard's tests."""
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path, re_path
 
 
 def convert(request: HttpRequest) -> HttpResponse:
     if "broken" in request.GET:
         raise RuntimeError("broken on purpose")
+    if "streamed" in request.GET:
+        return StreamingHttpResponse(iter([b"in ", b"parts"]))
     return JsonResponse({"subject": request.subject.id})
 
 

@@ -190,9 +190,21 @@ def test_a_spoofed_forwarded_for_buys_no_new_allocation(api):
     assert statuses == [200] * 10 + [429]
 
 
-def test_the_lease_is_back_when_the_response_is_closed(api, issue):
+def test_the_lease_is_back_before_the_client_has_its_answer(api, issue, valkey):
     _, text = issue(concurrent_override=1)
-    assert [api.post(CONVERT, headers=bearer(text)).status_code for _ in range(3)] == [200] * 3
+    for _ in range(3):
+        assert api.post(CONVERT, headers=bearer(text)).status_code == 200
+        assert valkey.keys("kp1:*:f:*") == []
+
+
+def test_a_streamed_answer_holds_its_place_until_it_is_closed(api, issue, valkey):
+    _, text = issue(concurrent_override=1)
+    streamed = api.post(f"{CONVERT}?streamed", headers=bearer(text))
+    assert api.post(CONVERT, headers=bearer(text)).json()["limit"] == "concurrent"
+    assert b"".join(streamed.streaming_content) == b"in parts"
+    streamed.close()
+    assert valkey.keys("kp1:*:f:*") == []
+    assert api.post(CONVERT, headers=bearer(text)).status_code == 200
 
 
 def test_a_view_that_breaks_gives_its_lease_back_and_is_booked_as_failed(api, issue, valkey, driven_clock):
@@ -202,7 +214,7 @@ def test_a_view_that_breaks_gives_its_lease_back_and_is_booked_as_failed(api, is
     assert usage[f"k:{key.pk}|convert|failed".encode()] == b"2"
 
 
-def test_while_a_response_is_open_it_holds_its_place(api, issue, monkeypatch):
+def test_while_a_request_is_worked_on_it_holds_its_place(api, issue, monkeypatch):
     _, text = issue(concurrent_override=1)
     seen = []
 

@@ -123,6 +123,8 @@ def refusal(
     if field is not None:
         body["field"] = field
     response = HttpResponse(json.dumps(body), status=status, content_type=content_type)
+    # Set here because the guard stands above the middleware that would: without it the body goes in chunks.
+    response["Content-Length"] = str(len(response.content))
     response["Cache-Control"] = "no-store"
     if retry_after is not None:
         response["Retry-After"] = str(retry_after)

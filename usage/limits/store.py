@@ -24,7 +24,6 @@ from usage.limits.link import LimitStoreDown, Link, pack
 from usage.subjects import BUCKETS, Subject, bucket_of
 
 PREFIX = "kp1"  # the schema's version: a change of meaning takes a new one
-TIMEOUT = 0.05  # seconds for each word to and from the store
 LEASE_MS = 120_000  # outlives a slow upload and the wait for a job; a killed worker's lease ends by itself
 ANNOUNCEMENT_SECONDS = 86_400  # longer than any process keeps a subject it read before the announcement
 
@@ -41,10 +40,11 @@ _REPLY_LENGTH = 8
 class LimitStore:
     """Asks the limit store at `url`; safe to share between threads, each of which gets its own connection.
 
+    `timeout` in seconds bounds connecting, and each word to and from the store.
     `clock` gives Unix time in microseconds and replaces the store's own; only tests and replays pass one.
     """
 
-    def __init__(self, url: str, *, timeout: float = TIMEOUT, clock: Callable[[], int] | None = None) -> None:
+    def __init__(self, url: str, *, timeout: float, clock: Callable[[], int] | None = None) -> None:
         self.url = url
         self._timeout = timeout
         self._clock = clock
@@ -211,4 +211,4 @@ def _keys(subject_id: str) -> tuple[str, str, str, str]:
 @cache
 def limit_store() -> LimitStore:
     """This process's way to the limit store of `LIMITS_URL`."""
-    return LimitStore(settings.LIMITS_URL)
+    return LimitStore(settings.LIMITS_URL, timeout=settings.LIMITS_TIMEOUT_MS / 1000)

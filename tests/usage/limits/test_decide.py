@@ -234,7 +234,7 @@ def test_the_stores_own_clock_decides_unless_a_test_drives_it(server, client, su
 
 def test_a_store_that_is_not_there_is_said_to_be_down(tmp_path, subject):
     with pytest.raises(LimitStoreDown):
-        LimitStore(f"unix://{tmp_path}/nobody.sock").decide(subject(), "convert", "lease")
+        LimitStore(f"unix://{tmp_path}/nobody.sock", timeout=1).decide(subject(), "convert", "lease")
 
 
 def test_a_store_that_hung_up_is_asked_again_after_a_pause(store, subject, client, monkeypatch):
