@@ -87,8 +87,11 @@ def polite(client: Client) -> None:
 def bursty(client: Client) -> None:
     """Comes with more than a minute allows as fast as it is served; told to wait, it does, and rests."""
     while client.goes_on():
-        client.pause(client.convert_until_refused(most=300, pause=0))
-        client.pause(60)
+        wait = client.convert_until_refused(most=300, pause=0)
+        for _ in range(5):  # what was on its way already
+            wait = client.convert() or wait
+        client.pause(wait)
+        client.pause(15)
 
 
 def hammering(client: Client) -> None:
