@@ -2,7 +2,7 @@
 
 from celery import Task, shared_task
 
-from images import cleaning, jobs, memory  # noqa: F401  (memory: bounds each of the worker's processes)
+from images import cleaning, jobs, worker_process  # noqa: F401  (its signal bounds each process)
 
 
 @shared_task(bind=True, soft_time_limit=jobs.SOFT_LIMIT, time_limit=jobs.HARD_LIMIT)
