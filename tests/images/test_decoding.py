@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from images import formats
-from images.decoding import MAX_FRAMES, Unconvertible, open_image
+from images.decoding import MAX_FRAMES, Unconvertible, limit_pixels, open_image
 from images.drawings import draw
 
 LIMIT = 50_000_000
@@ -45,6 +45,13 @@ def test_a_bomb_is_refused_by_its_header():
 @pytest.mark.parametrize("size", [(7_001, 7_143), (10_000, 9_999), (50_000_001, 1)])
 def test_the_pixel_limit_is_exact_where_pillow_would_only_warn(size):
     assert refused(png_bomb(*size)) == "image_too_large"
+
+
+def test_pillow_itself_refuses_more_than_the_limit_wherever_it_meets_them():
+    limit_pixels(1_000)
+    Image.open(BytesIO(draw(1, (100, 10), "png")))
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(BytesIO(draw(1, (101, 10), "png")))
 
 
 def test_as_many_pixels_as_the_limit_are_taken():
