@@ -209,14 +209,16 @@ class TestAPanelThatRuns:
         who = f"process {running.process.pid}"
         assert second.said == f"CommandError: A panel is already running on {running.var_dir} ({who}).\n"
 
-    def test_a_child_that_dies_is_restarted_with_a_message(self, running: Up):
-        worker = running.child("celery", " worker ")
-        pool = worker.children()
-        worker.kill()
+    @pytest.mark.parametrize(("name", "word"), [("worker", " worker "), ("web", "granian")])
+    def test_a_child_that_dies_takes_its_own_along_and_is_restarted(self, running: Up, name: str, word: str):
+        child = running.wait_for_child(word)
+        family = [child, *child.children()]
+        assert len(family) == 2
+        child.kill()
 
-        running.wait_until_it_says(r"^worker +died \(signal SIGKILL\); restarting$", 10)
-        assert not still_alive([worker, *pool], SECONDS_TO_STOP)
-        assert running.wait_for_child("celery", " worker ").pid != worker.pid
+        running.wait_until_it_says(rf"^{name} +died \(signal SIGKILL\); restarting$", 10)
+        assert not still_alive(family, 1)
+        assert running.wait_for_child(word).pid != child.pid
 
 
 def test_a_port_that_is_taken_is_refused_before_anything_is_started(tmp_path: Path):
