@@ -10,11 +10,11 @@ from ninja.decorators import decorate_view
 from ninja.openapi import get_schema
 from ninja.responses import Status
 
-from images import downloads, endings, jobs, schemas, tasks
-from images.converting import Order
+from images import downloads, endings, jobs, schemas
 from images.errors import handle_errors, in_dialect
 from images.formats import OUTPUTS, output_named
 from images.models import Job
+from images.orders import Order
 from images.schemas import Conversion, Conversions, ConvertForm, JobState, Options, Refusal, ShortConvertForm
 from images.uploads import bounded_upload
 from usage.limits.refusals import ApiError
@@ -82,7 +82,7 @@ def _convert(
     if not file.size:
         raise ApiError("invalid_request", "The file is empty.", field="file")
     order = Order(output, options.quality, options.width, options.height)
-    job = jobs.submit(request.subject, file, order, tasks.enqueue)
+    job = jobs.submit(request.subject, file, order)
     if not options.in_background:
         endings.wait(job.pk, settings.JOB_WAIT_SECONDS)
         job.refresh_from_db()

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from images import jobs
-from images.decoding import Unconvertible
+from images import attempts
 from images.models import Download, Job
+from images.orders import Unconvertible
 
-LOST_AFTER = timedelta(seconds=jobs.HARD_LIMIT + 30)
+LOST_AFTER = timedelta(seconds=attempts.HARD_LIMIT + 30)
 IGNORED_AFTER = timedelta(hours=1)
 # How long a job that has ended can still be asked for; its result is gone much earlier.
 KEPT_FOR = timedelta(days=1)
@@ -23,8 +23,8 @@ def fail_lost_jobs() -> int:
     now = timezone.now()
     killed = Job.objects.filter(status=Job.Status.RUNNING, started_at__lt=now - LOST_AFTER)
     ignored = Job.objects.filter(status=Job.Status.QUEUED, created_at__lt=now - IGNORED_AFTER)
-    return sum(jobs.fail(job, jobs.TOO_LONG) for job in killed) + sum(
-        jobs.fail(job, IGNORED) for job in ignored
+    return sum(attempts.fail(job, attempts.TOO_LONG) for job in killed) + sum(
+        attempts.fail(job, IGNORED) for job in ignored
     )
 
 

@@ -6,15 +6,14 @@ avif); of everything else the first picture is taken.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO, Any
 
 from PIL import ExifTags, Image
 
 from images import formats
 from images.colours import prepared
-from images.decoding import DECODER_ERRORS, Unconvertible, broken, check_pixels, open_image
-from images.formats import Format
+from images.decoding import DECODER_ERRORS, broken, check_pixels, open_image
+from images.orders import Facts, Order, Outcome, Unconvertible
 
 LONGEST_SIDE = {"webp": 16_383, "jpg": 65_500, "gif": 65_535, "avif": 32_768}  # what the formats can hold
 DEFAULT_QUALITY = {"webp": 80, "jpg": 85, "avif": 65}
@@ -30,31 +29,6 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = (5, 6, 7, 8)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to make. `quality` is 1 to 100, for the formats that have one; `width` and `height` in pixels:
-    with one of them the other follows, with both the picture is made to fit inside."""
-
-    output: Format
-    quality: int | None = None
-    width: int | None = None
-    height: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    format: Format
-    width: int
-    height: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    input: Facts
-    output: Facts
 
 
 def convert(source: IO[bytes], target: IO[bytes], order: Order, *, max_pixels: int) -> Outcome:

@@ -9,6 +9,7 @@ import pillow_heif
 from PIL import Image, UnidentifiedImageError
 
 from images.formats import INPUTS, Format, input_detected
+from images.orders import Unconvertible
 
 # Everything Pillow's decoders were seen to raise on broken files. Not `Exception`: a time limit that strikes
 # while decoding is one, and says nothing about the file.
@@ -37,16 +38,6 @@ _PILLOW_NAMES = [form.pillow for form in INPUTS]
 
 pillow_heif.register_heif_opener()
 Image.init()
-
-
-class Unconvertible(Exception):
-    """The picture can't be converted, and why: a code of the API's table, a sentence, the field at fault."""
-
-    def __init__(self, code: str, detail: str, field: str = "file") -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-        self.field = field
 
 
 def limit_pixels(most: int) -> None:

@@ -1,45 +1,25 @@
-"""The life of a job: the web process submits it, a worker runs it, and one of them books its end."""
+"""What the web process does with a job: it submits it, and tells its client how it ended."""
 
 import logging
-import tempfile
-from collections.abc import Callable
-from typing import IO
 
-from celery.exceptions import SoftTimeLimitExceeded
-from django.conf import settings
-from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from images import downloads, endings
-from images.converting import Order, Outcome, convert
-from images.decoding import Unconvertible
-from images.formats import output_named
 from images.models import Job
+from images.orders import Order
+from images.queue import enqueue
 from usage.limits.refusals import ApiError
 from usage.subjects import Subject
 
 log = logging.getLogger(__name__)
 
-# Seconds. 49 megapixels of noise to PNG, the slowest there is, took 41 s on a busy core.
-SOFT_LIMIT = 120
-HARD_LIMIT = 150
-# A picture that killed two workers doesn't get a third.
-MAX_ATTEMPTS = 2
-RETRY_AFTER = 5
-
-TOO_LONG = Unconvertible("image_too_large", f"Converting this image takes longer than {SOFT_LIMIT} seconds.")
-TOO_MUCH = Unconvertible("image_too_large", "Converting this image takes more memory than a worker has.")
-ODD = Unconvertible("invalid_request", "This image could not be converted.")
-OUR_FAULT = Unconvertible("limits_unavailable", "The job failed on our side. Send the image again.", field="")
+RETRY_AFTER = 5  # seconds
 
 
-def submit(
-    subject: Subject, upload: UploadedFile[bytes], order: Order, enqueue: Callable[[str], None]
-) -> Job:
-    """Keep the upload, book the job and hand it to the workers by `enqueue(job id)`.
+def submit(subject: Subject, upload: UploadedFile[bytes], order: Order) -> Job:
+    """Keep the upload, book the job and hand it to the workers.
 
     Raises `ApiError` `limits_unavailable` when the queue is down; then neither row nor file stays behind.
     """
@@ -72,28 +52,6 @@ def submit(
     return job
 
 
-def run(job_id: str, *, redelivered: bool) -> None:
-    """Convert, in a worker. A job that is gone, has ended or is another worker's is left alone.
-
-    `redelivered`: the queue gave the job out before, and that worker died with it.
-    """
-    job = Job.objects.filter(pk=job_id).first()
-    if job is None or job.has_ended or (job.attempts and not redelivered):
-        return
-    if job.attempts >= MAX_ATTEMPTS:
-        fail(job, TOO_MUCH)
-    elif job.start():
-        _attempt(job)
-
-
-def fail(job: Job, error: Unconvertible) -> bool:
-    """End the job with an error, unless it has ended otherwise meanwhile."""
-    failed = job.fail(error.code, error.detail, error.field)
-    if failed:
-        _after_the_end(job)
-    return failed
-
-
 def error_of(job: Job) -> ApiError:
     """A failed job's error, for a client that waited for it."""
     at_fault = job.error_code not in ("limits_unavailable", "queue.pool_saturated")
@@ -105,52 +63,3 @@ def error_of(job: Job) -> ApiError:
         status=422 if job.error_code == "invalid_request" else None,
         headers={} if at_fault else {"Retry-After": str(RETRY_AFTER)},
     )
-
-
-def _attempt(job: Job) -> None:
-    with tempfile.TemporaryFile() as made:
-        try:
-            with job.source.open("rb") as source:
-                outcome = _convert(source, made, job)
-            job.result.save("", File(made), save=False)
-        except Unconvertible as error:
-            fail(job, error)
-        except SoftTimeLimitExceeded:
-            fail(job, TOO_LONG)
-        except OSError:
-            log.exception("Storage failed for %s", job)
-            fail(job, OUR_FAULT)
-        else:
-            _succeed(job, outcome)
-
-
-def _convert(source: IO[bytes], made: IO[bytes], job: Job) -> Outcome:
-    output = output_named(job.output_format)
-    assert output is not None  # noqa: S101  (the row's own choices)
-    order = Order(output, job.quality, job.width, job.height)
-    try:
-        return convert(source, made, order, max_pixels=settings.IMAGE_MAX_PIXELS)
-    except (Unconvertible, SoftTimeLimitExceeded):
-        raise
-    except MemoryError:
-        raise TOO_MUCH from None
-    except Exception:
-        log.exception("Converting %s failed in a way we don't know", job)
-        raise ODD from None
-
-
-def _succeed(job: Job, outcome: Outcome) -> None:
-    with transaction.atomic():
-        done = job.succeed(outcome)
-        if done:
-            downloads.grant(job)
-    if done:
-        _after_the_end(job)
-    else:
-        job.result.delete(save=False)
-
-
-def _after_the_end(job: Job) -> None:
-    """Tell whoever waits, then remove the upload: it has done its duty."""
-    endings.tell(job.pk)
-    job.forget_source()

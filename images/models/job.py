@@ -3,7 +3,7 @@
 import secrets
 import string
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from django.conf import settings
 from django.db import models, transaction
@@ -13,10 +13,8 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from images.formats import OUTPUTS
+from images.orders import Outcome
 from usage.subjects import Subject
-
-if TYPE_CHECKING:
-    from images.converting import Outcome
 
 ALPHABET = string.digits + string.ascii_letters
 ID_LENGTH = 22  # 131 bits: a job's id can't be guessed, although guessing one would not help
@@ -115,7 +113,7 @@ class Job(models.Model):
         self.status, self.attempts = self.Status.RUNNING, self.attempts + 1
         return True
 
-    def succeed(self, outcome: "Outcome") -> bool:
+    def succeed(self, outcome: Outcome) -> bool:
         """Book the result, whose file is already kept; `False` if this attempt was given up meanwhile."""
         return self._end(
             self.Status.DONE,

@@ -8,10 +8,10 @@ from PIL import ExifTags, Image, ImageCms, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from images import formats
-from images.converting import Order, convert
-from images.decoding import Unconvertible
+from images.converting import convert
 from images.drawings import draw
 from images.formats import INPUTS, OUTPUTS, output_named
+from images.orders import Order, Unconvertible
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LOSSY = 24  # how far a colour may drift through a lossy format

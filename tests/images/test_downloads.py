@@ -9,7 +9,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from images import jobs
+from images import attempts
 from images.drawings import draw
 from images.models import Download
 from tests.images.calls import convert
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("store")
 @pytest.fixture
 def job_id(api):
     identity = convert(api, draw(1, (30, 20), "png"), **{"async": "true"}).json()["id"]
-    jobs.run(identity, redelivered=False)
+    attempts.run(identity, redelivered=False)
     return identity
 
 

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from images import cleaning, endings, jobs
+from images import attempts, cleaning, endings
 from images.drawings import draw
 from images.models import Download, Job
 from koalapanel.celery import app
@@ -37,7 +37,7 @@ def test_async_answers_at_once_where_the_job_can_be_asked_for(api):
     assert (body["status"], body["progress"], body["download_url"]) == ("queued", 0, None)
     assert answer["Location"] == f"/api/v1/jobs/{body['id']}"
     assert api.get(answer["Location"]).json() == body
-    jobs.run(body["id"], redelivered=False)
+    attempts.run(body["id"], redelivered=False)
     later = api.get(answer["Location"]).json()
     assert (later["status"], later["progress"], later["error"]) == ("done", 100, None)
     assert api.get(later["download_url"]).status_code == 200
@@ -53,7 +53,7 @@ def test_a_job_that_outlasts_the_wait_is_answered_with_202(api, settings):
 
 def test_a_job_that_failed_says_why(api):
     job = submit(api, b"some text")
-    jobs.run(job.pk, redelivered=False)
+    attempts.run(job.pk, redelivered=False)
     later = state(api, job)
     assert (later["status"], later["download_url"]) == ("failed", None)
     assert later["error"].items() >= {"code": "unsupported_format", "field": "file"}.items()
@@ -62,8 +62,8 @@ def test_a_job_that_failed_says_why(api):
 def test_the_upload_is_gone_as_soon_as_the_job_has_ended(api):
     good, bad = submit(api), submit(api, b"some text")
     assert sorted(kept_files()) == sorted([good.source.name, bad.source.name])
-    jobs.run(good.pk, redelivered=False)
-    jobs.run(bad.pk, redelivered=False)
+    attempts.run(good.pk, redelivered=False)
+    attempts.run(bad.pk, redelivered=False)
     good.refresh_from_db()
     assert kept_files() == [good.result.name]
     assert not good.source
@@ -94,7 +94,7 @@ def test_a_guest_sees_the_jobs_of_its_network_alone(api):
 def test_a_job_is_run_once_however_often_it_is_told_to(api):
     job = submit(api)
     for _ in range(3):
-        jobs.run(job.pk, redelivered=False)
+        attempts.run(job.pk, redelivered=False)
     job.refresh_from_db()
     assert job.attempts == 1
     assert Download.objects.filter(job=job).count() == 1
@@ -103,16 +103,16 @@ def test_a_job_is_run_once_however_often_it_is_told_to(api):
 def test_a_job_whose_worker_died_is_tried_once_more_then_refused(api):
     job = submit(api)
     assert job.start()  # and dies
-    jobs.run(job.pk, redelivered=False)  # not this worker's: the first may be alive
+    attempts.run(job.pk, redelivered=False)  # not this worker's: the first may be alive
     assert state(api, job)["status"] == "running"
-    jobs.run(job.pk, redelivered=True)
+    attempts.run(job.pk, redelivered=True)
     assert state(api, job)["status"] == "done"
 
     fatal = submit(api)
     for attempt in (1, 2):
         assert fatal.start()
         assert fatal.attempts == attempt
-    jobs.run(fatal.pk, redelivered=True)
+    attempts.run(fatal.pk, redelivered=True)
     assert state(api, fatal)["error"]["code"] == "image_too_large"
 
 
@@ -128,7 +128,7 @@ def test_an_attempt_that_was_given_up_can_no_longer_end_the_job(api):
 
 
 def test_a_job_that_was_removed_is_no_error(store):
-    jobs.run("job_gone", redelivered=False)
+    attempts.run("job_gone", redelivered=False)
 
 
 def test_a_job_whose_worker_was_killed_fails_after_a_while(api):
@@ -152,7 +152,7 @@ def test_a_job_that_nobody_takes_fails_in_the_end(api):
 
 def test_what_is_over_is_removed(api):
     job, waiting = submit(api), submit(api)
-    jobs.run(job.pk, redelivered=False)
+    attempts.run(job.pk, redelivered=False)
     assert cleaning.remove_what_is_over() == 0
     with time_machine.travel(timezone.now() + timedelta(hours=2, minutes=1)):
         assert cleaning.remove_what_is_over() == 1
@@ -166,7 +166,7 @@ def test_what_is_over_is_removed(api):
 def test_files_go_with_the_account(new_client):
     api = new_client("leaving@example.com")
     job = submit(api)
-    jobs.run(job.pk, redelivered=False)
+    attempts.run(job.pk, redelivered=False)
     submit(api)
     assert len(kept_files()) == 2
     User.objects.get(email="leaving@example.com").delete()
@@ -176,7 +176,7 @@ def test_files_go_with_the_account(new_client):
 def test_a_storage_that_fails_is_not_the_images_fault(api, settings):
     job = submit(api)
     job.source.storage.delete(job.source.name)
-    jobs.run(job.pk, redelivered=False)
+    attempts.run(job.pk, redelivered=False)
     assert state(api, job)["error"]["code"] == "limits_unavailable"
 
 

@@ -9,10 +9,10 @@ import django
 import psutil
 django.setup()
 from images import worker_process
-from images.jobs import TOO_MUCH, _convert
-from images.decoding import Unconvertible
+from images.attempts import TOO_MUCH, _convert
 from images.drawings import draw
 from images.models import Job
+from images.orders import Unconvertible
 from io import BytesIO
 
 small, large = (BytesIO(draw(1, (side, side), "png")) for side in (100, 6000))
