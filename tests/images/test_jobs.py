@@ -1,6 +1,8 @@
 """The life of a job where no worker is running: the tests run it themselves, whenever they like."""
 
+import socket
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -180,18 +182,23 @@ def test_a_storage_that_fails_is_not_the_images_fault(api, settings):
     assert state(api, job)["error"]["code"] == "limits_unavailable"
 
 
-@pytest.fixture
-def _no_queue(monkeypatch):
+@pytest.fixture(params=["refuses", "is silent"])
+def _no_queue(request, tmp_path, monkeypatch):
     """The broker is away; the limit store is not, or the guard would refuse first."""
-    app._after_fork()
-    monkeypatch.setattr(app.conf, "broker_write_url", "redis+socket:///tmp/nobody-listens.sock")
-    yield
-    app._after_fork()
+    path = tmp_path / "broker.sock"
+    with socket.socket(socket.AF_UNIX) as broker:
+        broker.bind(str(path))
+        if request.param == "is silent":  # takes connections, and never answers
+            broker.listen(64)
+        monkeypatch.setattr(app.conf, "broker_write_url", f"redis+socket://{path}")
+        yield
 
 
 @pytest.mark.usefixtures("_no_queue")
-def test_without_the_queue_a_job_is_refused_and_leaves_nothing_behind(api):
+def test_without_the_queue_a_job_is_refused_soon_and_leaves_nothing_behind(api):
+    before = time.monotonic()
     answer = convert(api, draw(1, (30, 20), "png"))
+    assert time.monotonic() - before < 2  # it takes 0.5 s; the rest is for a busy machine
     assert answer.status_code == 503
     assert answer.json()["code"] == "limits_unavailable"
     assert answer["Retry-After"] == str(answer.json()["retry_after"])
