@@ -1,20 +1,15 @@
-"""How much of a request's body is read: never more than an upload may have, and what is refused is drained.
+"""How much of a request's body is taken: never more than an upload may have."""
 
-A server that answers without reading the body closes the connection while the client still writes; many
-clients then see a broken pipe instead of the answer. So the rest is read and thrown away, up to a bound.
-A client that sent `Expect: 100-continue` waits for our word, and sends nothing after a refusal.
-"""
-
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
-from typing import IO, Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 from django.conf import settings
 from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpResponse
 
 from images.errors import answer
+from usage import unread_body
 from usage.limits.refusals import ApiError
 from usage.middleware import ApiRequest
 
@@ -22,9 +17,6 @@ P = ParamSpec("P")
 
 # What a body may have besides its file: the other fields, and the lines between.
 FORM_BYTES = 64 * 1024
-DRAIN_BYTES = 512 * 1024 * 1024
-DRAIN_SECONDS = 20.0
-CHUNK_BYTES = 64 * 1024
 
 
 def bounded_upload(
@@ -36,7 +28,7 @@ def bounded_upload(
     def bounded(request: ApiRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         error = _refusal_by_header(request)
         if error is not None:
-            discard_body(request.META)
+            unread_body.discard(request.META)
             return answer(request, error)
         request.upload_handlers.insert(0, BoundedFile(request))
         return view(request, *args, **kwargs)
@@ -57,24 +49,6 @@ class BoundedFile(FileUploadHandler):
 
     def file_complete(self, file_size: int) -> None:
         self.received = 0
-
-
-def discard_body(environ: Mapping[str, Any]) -> None:
-    """Read and forget a WSGI request's body, in constant memory, up to a bound on bytes and time."""
-    if environ.get("HTTP_EXPECT", "").lower() == "100-continue":
-        return
-    left, deadline = min(_length(environ), DRAIN_BYTES), time.monotonic() + DRAIN_SECONDS
-    body: IO[bytes] = environ["wsgi.input"]
-    while left > 0 and time.monotonic() < deadline and (chunk := body.read(min(left, CHUNK_BYTES))):
-        left -= len(chunk)
-
-
-def _length(environ: Mapping[str, Any]) -> int:
-    """How many bytes the body claims to have; all that we would read, where it comes in chunks."""
-    length = str(environ.get("CONTENT_LENGTH") or "")
-    if length.isdecimal():
-        return int(length)
-    return DRAIN_BYTES if environ.get("HTTP_TRANSFER_ENCODING") else 0
 
 
 def too_large() -> ApiError:
