@@ -26,7 +26,7 @@ def answer(request: ApiRequest, error: ApiError) -> HttpResponse:
         field=error.field,
         retry_after=int(retry_after) if retry_after is not None else None,
         headers=headers,
-    )
+    ).response()
 
 
 def handle_errors(api: NinjaAPI) -> None:

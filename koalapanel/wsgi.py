@@ -5,4 +5,8 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "koalapanel.settings")
-application = get_wsgi_application()
+_django = get_wsgi_application()
+
+from usage.wsgi import GuardedApplication  # noqa: E402  (once Django is set up)
+
+application = GuardedApplication(_django)

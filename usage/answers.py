@@ -4,14 +4,13 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
 
 from accounts import api_keys
 from usage.escalation.steps import STRIKES_TO_COOLDOWN
 from usage.limits import headers
 from usage.limits.decision import Decision
 from usage.limits.kinds import REFUSED_BY, Kind
-from usage.limits.refusals import refusal
+from usage.limits.refusals import Refusal, refusal
 from usage.routes import ApiRoute
 from usage.subjects import Subject
 
@@ -25,7 +24,7 @@ _WHY_REFUSED = {
 }
 
 
-def over_limit(request: HttpRequest, route: ApiRoute, subject: Subject, decision: Decision) -> HttpResponse:
+def over_limit(route: ApiRoute, accept: str, subject: Subject, decision: Decision) -> Refusal:
     """429 for a request that `decision` refused."""
     kind = REFUSED_BY[decision.verdict]
     retry_after = decision.retry_after
@@ -40,7 +39,7 @@ def over_limit(request: HttpRequest, route: ApiRoute, subject: Subject, decision
         "rate_limited",
         f"{number} {each}{plural}{per}; {then}",
         dialect=route.dialect,
-        accept=_accept(request),
+        accept=accept,
         limit=kind,
         retry_after=retry_after,
         escalation=_escalation(subject, decision),
@@ -48,7 +47,7 @@ def over_limit(request: HttpRequest, route: ApiRoute, subject: Subject, decision
     )
 
 
-def refused_key(request: HttpRequest, route: ApiRoute, key: str, subject: Subject | None) -> HttpResponse:
+def refused_key(route: ApiRoute, accept: str, key: str, subject: Subject | None) -> Refusal:
     """401 or 403 for a key that is malformed, unknown (no subject), revoked, expired or suspended."""
     if subject is not None and subject.refusal is not None:
         code, detail = subject.refusal, _WHY_REFUSED[subject.refusal].format(url=explain_url(subject))
@@ -58,18 +57,18 @@ def refused_key(request: HttpRequest, route: ApiRoute, key: str, subject: Subjec
         code,
         detail,
         dialect=route.dialect,
-        accept=_accept(request),
+        accept=accept,
         headers=headers.of_nobody(int(time.time())),
     )
 
 
-def limits_unavailable(request: HttpRequest, route: ApiRoute, subject: Subject) -> HttpResponse:
+def limits_unavailable(route: ApiRoute, accept: str, subject: Subject) -> Refusal:
     """503 where nobody can tell whether the request is within its limits."""
     return refusal(
         "limits_unavailable",
         f"Limits can't be checked right now. Try again in {STORE_RETRY_SECONDS} s.",
         dialect=route.dialect,
-        accept=_accept(request),
+        accept=accept,
         retry_after=STORE_RETRY_SECONDS,
         headers=headers.of_limits(subject.limits),
     )
@@ -96,8 +95,3 @@ def _escalation(subject: Subject, decision: Decision) -> dict[str, Any]:
         "strikes_to_next_tier": max(0, STRIKES_TO_COOLDOWN - decision.strikes),
         "explain_url": explain_url(subject),
     }
-
-
-def _accept(request: HttpRequest) -> str:
-    accept: str = request.META.get("HTTP_ACCEPT", "")
-    return accept

@@ -4,13 +4,12 @@ What staff change is felt at once all the same: a changed key or tier is announc
 the next decision about it says that this process's copy is stale.
 """
 
-import hashlib
 import os
 import threading
 import time
-from typing import NamedTuple
-
-from cachetools import LRUCache, TTLCache
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any
 
 from accounts import api_keys
 from accounts.models import Tier
@@ -27,65 +26,81 @@ UNKNOWN_SECONDS = 5.0
 _HASH_KEY = os.urandom(32)
 
 
-class _Known(NamedTuple):
-    subject: Subject
-    until: float  # monotonic seconds
+class _Bounded(dict[Any, tuple[float, Subject | None]]):
+    """Name -> (kept until, subject). When it is full, whoever came first goes.
+
+    A look-up is one call of a dictionary, without a lock: it runs for every request.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__()
+        self._capacity = capacity
+        self._lock = threading.Lock()
+
+    def keep(self, name: Any, subject: Subject | None, seconds: float) -> None:
+        with self._lock:
+            self.pop(name, None)
+            while len(self) >= self._capacity:
+                del self[next(iter(self))]
+            self[name] = (time.monotonic() + seconds, subject)
 
 
 class KnownSubjects:
-    """Thread-safe. At most `capacity` keys and as many networks are kept, least recently used first out."""
+    """Thread-safe. At most `capacity` keys and as many networks are kept.
 
-    def __init__(self, capacity: int = 20_000) -> None:
-        self._lock = threading.Lock()
-        self._keys: LRUCache[bytes, _Known] = LRUCache(capacity)
-        self._networks: LRUCache[str, _Known] = LRUCache(capacity)
+    `before_sql` is called before each query: who stands outside of Django's handling of requests has to leave
+    connections that the database may have closed meanwhile.
+    """
+
+    def __init__(self, capacity: int = 20_000, before_sql: Callable[[], None] = lambda: None) -> None:
+        self._before_sql = before_sql
+        self._keys = _Bounded(capacity)
+        self._networks = _Bounded(capacity)
         # Apart from the good ones, so that made-up keys can't push those out.
-        self._unknown: TTLCache[bytes, bool] = TTLCache(1024, UNKNOWN_SECONDS)
+        self._unknown = _Bounded(1024)
 
     def by_key(self, text: str, *, fresh: bool = False) -> Subject | None:
         """The subject of a presented key, or `None` if we never issued it.
 
         SQL only for a cold key, or when the caller knows that the copy kept here is stale (`fresh`).
         """
-        name = hashlib.blake2b(text.encode(), key=_HASH_KEY, digest_size=16).digest()
+        name = blake2b(text.encode(), key=_HASH_KEY, digest_size=16).digest()
         if not fresh:
-            with self._lock:
-                known = self._keys.get(name)
-            if known is not None and known.until > time.monotonic():
-                return known.subject
+            known = self._keys.get(name)
+            if known is not None and known[0] > time.monotonic():
+                return known[1]
         # A well-formed key is all that is ever looked up.
         if not api_keys.is_well_formed(text):
             return None
-        with self._lock:
-            if not fresh and name in self._unknown:
+        if not fresh:
+            known = self._unknown.get(name)
+            if known is not None and known[0] > time.monotonic():
                 return None
+        self._before_sql()
         key = api_keys.find(text)
-        with self._lock:
-            if key is None:
-                self._keys.pop(name, None)
-                self._unknown[name] = True
-                return None
-            subject = subjects.of_key(key)
-            self._keys[name] = _Known(subject, _kept_until(subject))
+        if key is None:
+            self._keys.pop(name, None)
+            self._unknown.keep(name, None, UNKNOWN_SECONDS)
+            return None
+        subject = subjects.of_key(key)
+        self._keys.keep(name, subject, _seconds_to_keep(subject))
         return subject
 
     def by_network(self, network: str, *, fresh: bool = False) -> Subject:
         """The guest behind a network; SQL as for a key, for the anonymous tier."""
         if not fresh:
-            with self._lock:
-                known = self._networks.get(network)
-            if known is not None and known.until > time.monotonic():
-                return known.subject
+            known = self._networks.get(network)
+            if known is not None and known[0] > time.monotonic() and known[1] is not None:
+                return known[1]
+        self._before_sql()
         subject = subjects.of_network(network, Tier.objects.get(slug=Tier.ANONYMOUS))
-        with self._lock:
-            self._networks[network] = _Known(subject, _kept_until(subject))
+        self._networks.keep(network, subject, GOOD_SECONDS)
         return subject
 
 
-def _kept_until(subject: Subject) -> float:
-    now = time.monotonic()
+def _seconds_to_keep(subject: Subject) -> float:
     if subject.refusal is not None:
-        return now + REFUSED_SECONDS
+        return REFUSED_SECONDS
     if subject.expires_at is not None:
-        return now + min(GOOD_SECONDS, subject.expires_at - time.time())
-    return now + GOOD_SECONDS
+        return min(GOOD_SECONDS, subject.expires_at - time.time())
+    return GOOD_SECONDS

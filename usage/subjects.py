@@ -9,7 +9,8 @@ from accounts.tiers import Limits
 BUCKETS = 64
 
 
-@dataclass(frozen=True, slots=True)
+# Compared by identity, which makes it a cheap key for what others derive from it once.
+@dataclass(frozen=True, slots=True, eq=False)
 class Subject:
     """A subject with all that a decision needs; cached per process, so it may be some seconds old.
 

@@ -1,4 +1,4 @@
-"""What granian loads: the site with no middleware but the one under test.
+"""What granian loads: the site with nothing in front of the view but the limiter under test.
 
 The product's list is replaced only once Django is set up, because an app may insist on its own middleware.
 """
@@ -10,5 +10,9 @@ from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 
 django.setup(set_prefix=False)
-settings.MIDDLEWARE = ["usage.middleware.Guard"] if os.environ["BENCHMARK_LIMITER"] == "guard" else []
-application = WSGIHandler()
+guarded = os.environ["BENCHMARK_LIMITER"] == "guard"
+settings.MIDDLEWARE = ["usage.middleware.GuardMiddleware"] if guarded else []
+
+from usage.wsgi import GuardedApplication  # noqa: E402  (once Django is set up)
+
+application = GuardedApplication(WSGIHandler()) if guarded else WSGIHandler()

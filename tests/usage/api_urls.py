@@ -2,8 +2,10 @@
 
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
 
 
+@csrf_exempt
 def convert(request: HttpRequest) -> HttpResponse:
     if "broken" in request.GET:
         raise RuntimeError("broken on purpose")

@@ -7,9 +7,13 @@ import http_sf
 import pytest
 from django.db import connection
 from django.test import Client
+from django.views.decorators.csrf import csrf_exempt
 
 from accounts import api_keys
 from accounts.models import ApiKey, Tier
+from tests.usage.wsgi_client import WsgiClient
+from usage.guard import Guard
+from usage.known_subjects import KnownSubjects
 from usage.limits import link
 from usage.limits.store import limit_store
 
@@ -30,9 +34,15 @@ def _clock(driven_clock):
     return driven_clock
 
 
+@pytest.fixture(params=[Client, WsgiClient], ids=["middleware", "wsgi"])
+def new_client(request):
+    """Through Django's middleware, and through the door before Django: both must be the same guard."""
+    return lambda: request.param(raise_request_exception=False)
+
+
 @pytest.fixture
-def api():
-    return Client(raise_request_exception=False)
+def api(new_client):
+    return new_client()
 
 
 def bearer(text):
@@ -177,8 +187,8 @@ def test_a_route_that_isnt_charged_tells_the_state_and_leaves_it(api, issue):
     assert (response.status_code, response.headers["X-RateLimit-Remaining"]) == (200, "0")
 
 
-def test_two_guests_behind_one_address_share_a_limit(api):
-    statuses = [Client().post(CONVERT).status_code for _ in range(11)]
+def test_two_guests_behind_one_address_share_a_limit(new_client):
+    statuses = [new_client().post(CONVERT).status_code for _ in range(11)]
     assert statuses == [200] * 10 + [429]
 
 
@@ -214,18 +224,18 @@ def test_a_view_that_breaks_gives_its_lease_back_and_is_booked_as_failed(api, is
     assert usage[f"k:{key.pk}|convert|failed".encode()] == b"2"
 
 
-def test_while_a_request_is_worked_on_it_holds_its_place(api, issue, monkeypatch):
+def test_while_a_request_is_worked_on_it_holds_its_place(api, new_client, issue, monkeypatch):
     _, text = issue(concurrent_override=1)
     seen = []
 
     def look_from_inside(request):
-        seen.append(Client().post(CONVERT, headers=bearer(text)))
+        seen.append(new_client().post(CONVERT, headers=bearer(text)))
         return original(request)
 
     from tests.usage import api_urls
 
     original = api_urls.any_job
-    monkeypatch.setattr(api_urls.urlpatterns[0], "callback", look_from_inside)
+    monkeypatch.setattr(api_urls.urlpatterns[0], "callback", csrf_exempt(look_from_inside))
     assert api.post(CONVERT, headers=bearer(text)).status_code == 200
     assert seen[0].status_code == 429
     assert seen[0].json()["limit"] == "concurrent"
@@ -259,21 +269,15 @@ def test_a_guest_on_the_warm_path_runs_no_sql(api, django_assert_num_queries):
 
 def test_100_000_bogus_keys_leave_no_store_key_behind(valkey):
     """Through the guard itself: the test client would take minutes for what is about the store."""
-    from django.test import RequestFactory
-
-    from usage.middleware import Guard
-
-    guard = Guard(lambda request: pytest.fail("a bogus key got through"))
-    request = RequestFactory().post(CONVERT)
+    guard = Guard(KnownSubjects())
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": CONVERT}
     body = api_keys.new_text()[: -api_keys.CHECKSUM_LENGTH - 5]
     endings = itertools.product("0123456789abcdefghij", repeat=5)
     for number, ending in zip(range(100_000), endings, strict=False):
         text = body + "".join(ending)
         # One in twenty has a right checksum, so that it is looked up.
         text += api_keys._checksum(text) if number % 20 == 0 else "000000"
-        request.META["HTTP_AUTHORIZATION"] = f"Bearer {text}"
-        response = guard(request)
-        assert response.status_code == 401
+        assert guard.check(environ | {"HTTP_AUTHORIZATION": f"Bearer {text}"}).status == 401
     assert valkey.dbsize() == 0
 
 
@@ -348,14 +352,14 @@ def test_a_keys_own_limit_wins_over_its_tiers(api, issue):
     assert '"day";q=7;' in api.post(CONVERT, headers=bearer(text)).headers["RateLimit-Policy"]
 
 
-def test_an_expired_key_says_so(api, issue, time_machine):
+def test_an_expired_key_says_so(new_client, issue, time_machine):
     from datetime import UTC, datetime, timedelta
 
     time_machine.move_to(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False)
     _, text = issue(expires_at=datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC))
-    assert api.post(CONVERT, headers=bearer(text)).status_code == 200
+    assert new_client().post(CONVERT, headers=bearer(text)).status_code == 200
     time_machine.shift(timedelta(seconds=31))
-    assert Client().post(CONVERT, headers=bearer(text)).json()["code"] == "key_expired"
+    assert new_client().post(CONVERT, headers=bearer(text)).json()["code"] == "key_expired"
 
 
 def test_without_the_store_charged_routes_answer_503_and_the_others_go_on(api, issue, monkeypatch):
@@ -381,3 +385,16 @@ def test_a_keys_text_is_nowhere_in_the_database_or_the_store(api, issue, valkey)
     assert text[13:-4] not in row
     dump = b"".join(name + (valkey.dump(name) or b"") for name in valkey.keys("*"))
     assert text.encode() not in dump
+
+
+def test_an_admission_is_decided_once_by_whichever_door_it_came(api, issue, valkey):
+    key, text = issue()
+    api.post(CONVERT, headers=bearer(text))
+    (usage,) = [valkey.hgetall(name) for name in valkey.keys("kp1:*:u:*")]
+    assert usage == {f"k:{key.pk}|convert|admitted".encode(): b"1"}
+
+
+def test_a_client_cant_bring_its_own_admission(api, issue):
+    _, text = issue(status=ApiKey.Status.REVOKED)
+    headers = {**bearer(text), "koalapanel.admission": "yes", "koalapanel-admission": "yes"}
+    assert api.post(CONVERT, headers=headers).status_code == 401

@@ -14,10 +14,11 @@
 -- KEYS[4] usage   prefix  …{b}:u:            + minute: hash "subject|route|outcome" -> n
 --     (a prefix, because only the store's clock knows the minute; its tag keeps it in the same slot)
 --
--- ARGV  1 subject   2 route   3 lease id ("" = look only: nothing is charged, leased or booked)
---       4 minute limit   5 day limit   6 concurrent limit   (-1 = none)
---       7 the caller's revision of the key   8 tier slug   9 the caller's revision of the tier
---      10 a lease's life (ms)   11 now (Unix microseconds; "" = the store's clock; tests drive it)
+-- ARGV  1 subject   2 minute limit   3 day limit   4 concurrent limit   (-1 = none)
+--       5 the caller's revision of the key   6 tier slug   7 the caller's revision of the tier
+--       8 a lease's life (ms)
+--       9 route   10 lease id ("" = look only: nothing is charged, leased or booked)
+--      11 now (Unix microseconds; "" = the store's clock; tests drive it)
 --
 -- Reply  1 verdict (0 admitted, 1 minute, 2 day, 3 concurrent, 9 stale: reload the limits and ask again)
 --        2 now (Unix s)  3 minute count  4 day count  5 in flight
@@ -38,9 +39,9 @@ local minute = math.floor(sec / 60)
 local day = math.floor(sec / 86400)
 
 local state = redis.call('HMGET', KEYS[1], 'm', 'mc', 'mh', 'd', 'dc', 'lr', 'r', 'e', 'u', 'k')
-local tier_revision = redis.call('HGET', KEYS[3], ARGV[8])
-if (state[7] and tonumber(state[7]) > tonumber(ARGV[7]))
-  or (tier_revision and tonumber(tier_revision) > tonumber(ARGV[9])) then
+local tier_revision = redis.call('HGET', KEYS[3], ARGV[6])
+if (state[7] and tonumber(state[7]) > tonumber(ARGV[5]))
+  or (tier_revision and tonumber(tier_revision) > tonumber(ARGV[7])) then
   return {9, sec, 0, 0, 0, 0, 0, 0}
 end
 
@@ -57,10 +58,10 @@ if in_flight > 0 then
   if redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now_ms) > 0 then
     in_flight = redis.call('ZCARD', KEYS[2])
   end
-  replayed = ARGV[3] ~= '' and redis.call('ZSCORE', KEYS[2], ARGV[3]) ~= false
+  replayed = ARGV[10] ~= '' and redis.call('ZSCORE', KEYS[2], ARGV[10]) ~= false
 end
 
-local minute_limit, day_limit, concurrent_limit = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local minute_limit, day_limit, concurrent_limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local verdict = 0
 if replayed then
   verdict = 0 -- its lease says that it was admitted and charged before
@@ -72,7 +73,7 @@ elseif concurrent_limit >= 0 and in_flight >= concurrent_limit then
   verdict = 3
 end
 
-if ARGV[3] ~= '' and not replayed then
+if ARGV[10] ~= '' and not replayed then
   local outcome
   if verdict == 3 then
     outcome = 'concurrent'
@@ -82,8 +83,8 @@ if ARGV[3] ~= '' and not replayed then
       minute_count = minute_count + 1
       day_count = day_count + 1
       in_flight = in_flight + 1
-      redis.call('ZADD', KEYS[2], now_ms + tonumber(ARGV[10]), ARGV[3])
-      redis.call('PEXPIRE', KEYS[2], ARGV[10])
+      redis.call('ZADD', KEYS[2], now_ms + tonumber(ARGV[8]), ARGV[10])
+      redis.call('PEXPIRE', KEYS[2], ARGV[8])
     else
       outcome = verdict == 1 and 'minute' or 'day'
       minute_hits = minute_hits + 1
@@ -96,7 +97,7 @@ if ARGV[3] ~= '' and not replayed then
     end
   end
   local usage = KEYS[4] .. minute
-  if redis.call('HINCRBY', usage, ARGV[1] .. '|' .. ARGV[2] .. '|' .. outcome, 1) == 1 then
+  if redis.call('HINCRBY', usage, ARGV[1] .. '|' .. ARGV[9] .. '|' .. outcome, 1) == 1 then
     redis.call('EXPIRE', usage, 604800) -- a week for the worker to book it
   end
 end

@@ -1,6 +1,6 @@
 """The limiter's verdict on one request."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from accounts.tiers import Limits
 from usage.limits.kinds import Verdict
@@ -12,8 +12,7 @@ DAY = 86_400
 CONCURRENCY_RETRY = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What the limit store answered, with the limits it was asked about.
 
     Times are Unix seconds on the store's clock. The counts include this request if it was admitted.

@@ -16,34 +16,34 @@ NO_ALLOCATION = Limits(minute=0, day=None, concurrent=None, parallel=None, queue
 
 def of_decision(decision: Decision) -> dict[str, str]:
     """All five headers; those that would describe a limit the subject doesn't have are left out."""
-    limits = decision.limits
-    now = decision.now
-    headers: dict[str, str] = {}
-    state: list[str] = []
-    # Written out rather than looped over: this runs for every request.
+    # Written out rather than composed of properties and loops: this runs for every request.
+    _, limits, now, minute_count, day_count, in_flight, _, _, _ = decision
+    minute, day, concurrent, _, _ = limits
     minute_reset = MINUTE - now % MINUTE
-    day_reset = DAY - now % DAY
-    minute_left = decision.minute_left
-    day_left = decision.day_left
-    if minute_left is not None:
-        remaining, reset = minute_left, minute_reset
-        state.append(f'"minute";r={minute_left};t={minute_reset}')
-    if day_left is not None:
-        if minute_left is None or day_left == 0:
+    state = ""
+    if minute is not None:
+        remaining, reset = max(0, minute - minute_count), minute_reset
+        state = f', "minute";r={remaining};t={minute_reset}'
+    if day is not None:
+        day_left, day_reset = max(0, day - day_count), DAY - now % DAY
+        if minute is None or day_left == 0:
             remaining, reset = day_left, day_reset
-        elif day_left < minute_left:
+        elif day_left < remaining:
             remaining = day_left
-        state.append(f'"day";r={day_left};t={day_reset}')
-    if limits.concurrent is not None:
-        state.append(f'"concurrent";r={decision.concurrent_left}')
-    if minute_left is not None or day_left is not None:
-        headers["X-RateLimit-Limit"] = str(limits.day if limits.minute is None else limits.minute)
-        headers["X-RateLimit-Remaining"] = str(remaining)
-        headers["X-RateLimit-Reset"] = str(now + reset)
-    if state:
-        headers["RateLimit-Policy"] = policy(limits)
-        headers["RateLimit"] = ", ".join(state)
-    return headers
+        state += f', "day";r={day_left};t={day_reset}'
+    if concurrent is not None:
+        state += f', "concurrent";r={max(0, concurrent - in_flight)}'
+    if not state:
+        return {}
+    described = {"RateLimit-Policy": policy(limits), "RateLimit": state[2:]}
+    if minute is None and day is None:
+        return described
+    return {
+        "X-RateLimit-Limit": str(day if minute is None else minute),
+        "X-RateLimit-Remaining": str(remaining),
+        "X-RateLimit-Reset": str(now + reset),
+        **described,
+    }
 
 
 def of_limits(limits: Limits) -> dict[str, str]:

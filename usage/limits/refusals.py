@@ -8,11 +8,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpResponse
 
 from usage.limits import draft
+
+PROBLEM = "application/problem+json"
 
 
 class Dialect(StrEnum):
@@ -73,6 +75,17 @@ class ApiError(Exception):
         self.headers = headers or {}
 
 
+class Refusal(NamedTuple):
+    """A refusal, ready to be sent; `headers` has everything, the body's length and type included."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+    def response(self) -> HttpResponse:
+        return HttpResponse(self.body, status=self.status, headers=dict(self.headers))
+
+
 def refusal(
     code: str,
     detail: str,
@@ -85,19 +98,19 @@ def refusal(
     retry_after: int | None = None,
     escalation: Mapping[str, Any] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> HttpResponse:
-    """The response for `code` in the client's dialect.
+) -> Refusal:
+    """The refusal for `code` in the client's dialect.
 
     `retry_after` is in whole seconds; `accept` is the request's Accept header; `limit` names the violated
     limit; `escalation` is the object of the first dialect.
     """
     known = CODES[code]
     status = status or known.status
-    body: dict[str, Any]
+    content: dict[str, Any]
     content_type = "application/json"
-    if "application/problem+json" in accept:
-        content_type = "application/problem+json"
-        body = {
+    if PROBLEM in accept:
+        content_type = PROBLEM
+        content = {
             "type": known.problem_type,
             "title": known.error,
             "status": status,
@@ -105,31 +118,34 @@ def refusal(
             "code": code,
         }
         if limit is not None:
-            body["violated-policies"] = [limit]
+            content["violated-policies"] = [limit]
     elif dialect is Dialect.SHORT:
         if code == "rate_limited" and retry_after is not None:
             detail = f"Too many requests. Retry after {retry_after} second{'' if retry_after == 1 else 's'}."
-        body = {"error": code, "detail": detail}
+        content = {"error": code, "detail": detail}
     else:
-        body = {"error": known.error}
+        content = {"error": known.error}
         if retry_after is not None:
-            body["retry_after"] = retry_after
-        body["code"] = code
+            content["retry_after"] = retry_after
+        content["code"] = code
         if limit is not None:
-            body["limit"] = limit
-        body["detail"] = detail
+            content["limit"] = limit
+        content["detail"] = detail
         if escalation is not None:
-            body["escalation"] = escalation
+            content["escalation"] = escalation
     if field is not None:
-        body["field"] = field
-    response = HttpResponse(json.dumps(body), status=status, content_type=content_type)
-    # Set here because the guard stands above the middleware that would: without it the body goes in chunks.
-    response["Content-Length"] = str(len(response.content))
-    response["Cache-Control"] = "no-store"
+        content["field"] = field
+    body = json.dumps(content).encode()
+    all_headers = {
+        "Content-Type": content_type,
+        # A refusal may be sent above everything that would add it; without it the body goes in chunks.
+        "Content-Length": str(len(body)),
+        "Cache-Control": "no-store",
+    }
     if retry_after is not None:
-        response["Retry-After"] = str(retry_after)
+        all_headers["Retry-After"] = str(retry_after)
     if status == 401:
-        response["WWW-Authenticate"] = "Bearer"
-    for name, value in (headers or {}).items():
-        response[name] = value
-    return response
+        all_headers["WWW-Authenticate"] = "Bearer"
+    if headers is not None:
+        all_headers |= headers
+    return Refusal(status, body, all_headers)

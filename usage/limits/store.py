@@ -62,26 +62,7 @@ class LimitStore:
 
         One round trip. Raises `LimitStoreDown`.
         """
-        state, leases, tiers, usage = _keys(subject.id)
-        minute, day, concurrent, _, _ = subject.limits
-        arguments = (
-            "4",
-            state,
-            leases,
-            tiers,
-            usage,
-            subject.id,
-            route,
-            lease or "",
-            "-1" if minute is None else str(minute),
-            "-1" if day is None else str(day),
-            "-1" if concurrent is None else str(concurrent),
-            str(subject.key_revision),
-            subject.tier,
-            str(subject.tier_revision),
-            str(LEASE_MS),
-            self._now(),
-        )
+        arguments = (*_words(subject), route, lease or "", self._now())
         link = self._link()
         reply = link.ask(pack(("EVALSHA", _DECIDE_SHA, *arguments)))
         if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
@@ -200,6 +181,17 @@ class LimitStore:
         """In a forked child: the parent's connections and lease ids are the parent's."""
         self._threads = threading.local()
         self._lease_prefix = os.urandom(6).hex()
+
+
+@lru_cache(maxsize=8192)
+def _words(subject: Subject) -> tuple[str, ...]:
+    """What `decide.lua` is told of a subject, the same for each of its requests."""
+    minute, day, concurrent, _, _ = ("-1" if limit is None else str(limit) for limit in subject.limits)
+    return (
+        *("4", *_keys(subject.id)),
+        *(subject.id, minute, day, concurrent),
+        *(str(subject.key_revision), subject.tier, str(subject.tier_revision), str(LEASE_MS)),
+    )
 
 
 @lru_cache(maxsize=8192)

@@ -1,0 +1,43 @@
+"""The guard in front of Django: what it refuses costs nothing of Django's handling of requests.
+
+The admitted go on with their admission in the environment, and `usage.middleware` asks no second time.
+"""
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import close_old_connections
+
+from usage import routes
+from usage.guard import Guard
+from usage.known_subjects import KnownSubjects
+from usage.limits.refusals import Refusal
+from usage.middleware import ADMISSION, settle_after
+
+_REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+class GuardedApplication:
+    """A WSGI application: `django`, behind the guard for the API's paths."""
+
+    def __init__(self, django: WSGIHandler) -> None:
+        self.django = django
+        self.guard = Guard(KnownSubjects(before_sql=close_old_connections))
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not routes.is_api_path(environ.get("PATH_INFO", "")):
+            return self.django(environ, start_response)
+        checked = self.guard.check(environ)
+        if isinstance(checked, Refusal):
+            start_response(_REASONS[checked.status], list(checked.headers.items()))
+            return [checked.body]
+        environ[ADMISSION] = checked
+
+        def start_with_limits(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            return start_response(status, [*headers, *checked.headers.items()], *rest)
+
+        response = self.django(environ, start_with_limits)
+        settle_after(response, lambda: self.guard.settle(checked, response.status_code))
+        return response
