@@ -19,6 +19,7 @@ from usage.models import BookedUntil, RateHit
 
 NEAR = 80  # per cent of a limit from which a quota counts as nearly used up
 RECENT_HITS = 50
+SHOWN = (Kind.DAY, Kind.MINUTE, Kind.CONCURRENT)  # in the order of the page
 HITS_PERIOD = timedelta(hours=24)
 
 
@@ -82,7 +83,16 @@ def standing_of(key: ApiKey) -> Standing:
     except (LimitStoreDown, redis.RedisError):
         now = datetime.now(UTC)
         hits = _booked_hits(subject.id, now - HITS_PERIOD, now)
-        return Standing(key, [], sum(hit.count for hit in hits), hits[:RECENT_HITS], 0, None, now, live=False)
+        return Standing(
+            key=key,
+            quotas=[Quota(kind, 0, getattr(key.limits, kind), None, _source(key, kind)) for kind in SHOWN],
+            hits_24h=sum(hit.count for hit in hits),
+            recent_hits=hits[:RECENT_HITS],
+            escalation=0,
+            blocked_until=None,
+            now=now,
+            live=False,
+        )
     return Standing(
         key=key,
         quotas=_quotas(key, decision),
@@ -96,12 +106,14 @@ def standing_of(key: ApiKey) -> Standing:
 
 
 def _quotas(key: ApiKey, decision: Decision) -> list[Quota]:
-    limits = decision.limits
-    minute_end, day_end = _time(decision.minute_end), _time(decision.day_end)
+    used = {
+        Kind.DAY: (decision.day_count, _time(decision.day_end)),
+        Kind.MINUTE: (decision.minute_count, _time(decision.minute_end)),
+        Kind.CONCURRENT: (decision.in_flight, None),
+    }
     return [
-        Quota(Kind.DAY, decision.day_count, limits.day, day_end, _source(key, Kind.DAY)),
-        Quota(Kind.MINUTE, decision.minute_count, limits.minute, minute_end, _source(key, Kind.MINUTE)),
-        Quota(Kind.CONCURRENT, decision.in_flight, limits.concurrent, None, _source(key, Kind.CONCURRENT)),
+        Quota(kind, used[kind][0], getattr(decision.limits, kind), used[kind][1], _source(key, kind))
+        for kind in SHOWN
     ]
 
 
