@@ -9,7 +9,6 @@ from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpResponse
 
 from images.errors import answer
-from usage import unread_body
 from usage.limits.refusals import ApiError
 from usage.middleware import ApiRequest
 
@@ -28,7 +27,6 @@ def bounded_upload(
     def bounded(request: ApiRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         error = _refusal_by_header(request)
         if error is not None:
-            unread_body.discard(request.META)
             return answer(request, error)
         request.upload_handlers.insert(0, BoundedFile(request))
         return view(request, *args, **kwargs)

@@ -39,5 +39,7 @@ def discard(environ: Mapping[str, Any]) -> None:
         left, deadline = MOST_BYTES, time.monotonic() + MOST_SECONDS
         while left > 0 and time.monotonic() < deadline and (chunk := body.read(CHUNK_BYTES)):
             left -= len(chunk)
+    except OSError:
+        pass  # how some servers say that the client has gone
     finally:
         _places.release()

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import close_old_connections
 
-from usage import routes
+from usage import routes, unread_body
 from usage.guard import Guard
 from usage.known_subjects import KnownSubjects
 from usage.limits.refusals import Refusal
@@ -29,6 +29,11 @@ class GuardedApplication:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not routes.is_api_path(environ.get("PATH_INFO", "")):
             return self.django(environ, start_response)
+        response = self._answer(environ, start_response)
+        unread_body.discard(environ)
+        return response
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         checked = self.guard.check(environ)
         if isinstance(checked, Refusal):
             start_response(_REASONS[checked.status], list(checked.headers.items()))

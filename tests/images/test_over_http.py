@@ -3,10 +3,12 @@
 import http.client
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from io import BytesIO
 
 import psutil
@@ -17,6 +19,7 @@ from django.db import connection
 
 MEGABYTE = 1_000_000
 BIG = 200 * MEGABYTE
+THREADS = 8
 MULTIPART = {"Content-Type": "multipart/form-data; boundary=x"}
 
 
@@ -32,6 +35,7 @@ def granian(valkey_server, django_db_setup):
     port = free_port()
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "koalapanel.settings",
+        "WEB_THREADS": str(THREADS),
         "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
         "SECRET_KEY": settings.SECRET_KEY,
         "KEY_PEPPERS": ",".join(
@@ -39,7 +43,7 @@ def granian(valkey_server, django_db_setup):
         ),
     }
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-log"]
-    command += ["--port", str(port), "--blocking-threads", "8", "koalapanel.wsgi:application"]
+    command += ["--port", str(port), "--blocking-threads", str(THREADS), "koalapanel.wsgi:application"]
     process = subprocess.Popen(command, env=environment)
     try:
         deadline = time.monotonic() + 30
@@ -130,6 +134,60 @@ def test_a_file_just_over_the_limit_is_stopped_by_its_bytes(url):
         timeout=60,
     )
     assert_too_large(answer.status_code, answer.json())
+
+
+def spend_a_guests_minute(url):
+    for _ in range(10):
+        assert requests.post(url + "/api/v1/convert", timeout=10).status_code == 400
+
+
+REFUSED = {
+    401: ("/api/v1/convert", {"Authorization": "Bearer koala_nonsense"}),
+    404: ("/job/nothing/here", {}),
+    405: ("/api/v1/conversions", {}),
+    429: ("/api/v1/convert", {}),
+}
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["with its length", "in chunks"])
+@pytest.mark.parametrize("status", REFUSED)
+def test_a_client_that_is_refused_reads_why_and_goes_on_over_the_same_connection(url, status, chunked):
+    if status == 429:
+        spend_a_guests_minute(url)
+    path, headers = REFUSED[status]
+    client = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
+    client.connect()
+    client.auto_open = False  # a second request on a closed connection would open another
+    for _ in range(5):
+        if chunked:
+            body = (bytes(65536) for _ in range(2 * MEGABYTE // 65536))
+            client.request("POST", path, body, {**MULTIPART, **headers}, encode_chunked=True)
+        else:
+            client.request("POST", path, bytes(2 * MEGABYTE), {**MULTIPART, **headers})
+        answer = client.getresponse()
+        assert answer.status == status, answer.read()
+        assert json.loads(answer.read())["detail"]
+    client.request("GET", "/api/v1/conversions")
+    assert client.getresponse().status == 200
+    client.close()
+
+
+def test_clients_that_are_refused_and_never_send_their_body_leave_threads_to_the_others(url):
+    host, port = url.removeprefix("http://").split(":")
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection((host, int(port)), 10)) for _ in range(3 * THREADS)
+        ]
+        for client in clients:
+            client.sendall(
+                b"POST /api/v1/convert HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n"
+                b"Authorization: Bearer koala_nonsense\r\n\r\n"
+            )
+        waiting, deadline = set(clients), time.monotonic() + 10
+        while len(waiting) > THREADS // 4 and time.monotonic() < deadline:
+            waiting -= set(select.select(list(waiting), [], [], 0.1)[0])
+        assert len(waiting) == THREADS // 4
+        assert requests.get(url + "/api/v1/conversions", timeout=10).status_code == 200
 
 
 def test_an_upload_that_breaks_off_does_no_harm(url):
