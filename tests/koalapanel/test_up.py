@@ -1,7 +1,6 @@
 """`manage.py up` for real: the tests start it as a person would, and look at the processes it leaves."""
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -10,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,110 +18,8 @@ import pytest
 import redis
 import requests
 
-from koalapanel.env import BASE_DIR, Environment
-
-SECONDS_TO_STOP = 5
-SECONDS_TO_START = 90  # a first start compresses the static files; two busy cores take their time
-
-
-def environment(**more: str) -> dict[str, str]:
-    """What a shell would pass on: without the tests' own settings, and without the panel's."""
-    ours = ("DJANGO_SETTINGS_MODULE", *Environment.names())
-    return {name: value for name, value in os.environ.items() if name not in ours} | more
-
-
-@dataclass
-class End:
-    """How an `up` ended: what it returned, after how long, of how many processes which ones are left."""
-
-    code: int
-    seconds: float
-    processes: int
-    left: list[psutil.Process]
-
-
-class Up:
-    """One `manage.py up` on a VAR_DIR."""
-
-    def __init__(self, var_dir: Path, *arguments: str) -> None:
-        self.var_dir = var_dir
-        self.output = Path(tempfile.mkstemp(prefix="koala-up-", suffix=".log")[1])
-        command = [sys.executable, "manage.py", "up", "--port", "0", "--var", str(var_dir), *arguments]
-        with self.output.open("w") as file:
-            self.process = subprocess.Popen(
-                command, cwd=BASE_DIR, stdout=file, stderr=file, env=environment(WORKER_PROCESSES="1")
-            )
-
-    @property
-    def said(self) -> str:
-        return self.output.read_text()
-
-    def wait_until_it_says(self, pattern: str, seconds: float = SECONDS_TO_START) -> re.Match[str]:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if match := re.search(pattern, self.said, re.MULTILINE):
-                return match
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        pytest.fail(f"`up` did not say {pattern!r} but:\n{self.said}")
-
-    def wait_until_ready(self) -> str:
-        return self.wait_until_it_says(r"^ready (http://127\.0\.0\.1:\d+)$")[1]
-
-    def family(self) -> list[psutil.Process]:
-        """Itself and all of its descendants."""
-        parent = psutil.Process(self.process.pid)
-        return [parent, *parent.children(recursive=True)]
-
-    def child(self, *words: str) -> psutil.Process:
-        """Its own child with all of these words in its command line."""
-        (found,) = self._children(words)
-        return found
-
-    def wait_for_child(self, *words: str) -> psutil.Process:
-        deadline = time.monotonic() + 10
-        while not self._children(words) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        return self.child(*words)
-
-    def _children(self, words: tuple[str, ...]) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children()
-        return [child for child in children if all(word in " ".join(child.cmdline()) for word in words)]
-
-    def end_by(self, number: signal.Signals) -> "End":
-        """Send it a signal and see how it ends."""
-        family, began = self.family(), time.monotonic()
-        self.process.send_signal(number)
-        code = self.process.wait(SECONDS_TO_STOP * 2)
-        return End(code, time.monotonic() - began, len(family), still_alive(family, 0))
-
-    def clean_up(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(SECONDS_TO_STOP * 2)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.output.unlink()
-
-
-def still_alive(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those that are not gone within so many seconds; the dead that nobody has reaped are gone."""
-    deadline = time.monotonic() + seconds
-    while processes := [process for process in processes if is_alive(process)]:
-        if time.monotonic() > deadline:
-            return processes
-        time.sleep(0.05)
-    return []
-
-
-def is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+from koalapanel.env import BASE_DIR
+from tests.panel import SECONDS_TO_START, SECONDS_TO_STOP, End, Up, environment, still_alive
 
 
 @pytest.fixture(scope="module")
