@@ -4,16 +4,17 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.core.validators import validate_email
 from django.db import transaction
 
 from accounts import api_keys
 from accounts.management.limit_arguments import read_limits
+from accounts.management.panel_command import PanelCommand
 from accounts.models import ApiKey, Tier, User
 
 
-class Command(BaseCommand):
+class Command(PanelCommand):
     help = (
         "Issues an API key and prints its text, which is shown this once, alone on standard output. An "
         "account that doesn't exist is made; nobody can sign in to it before a password is set."

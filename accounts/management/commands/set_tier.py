@@ -3,15 +3,16 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import transaction
 
 from accounts.management.limit_arguments import NO_LIMIT, read_limits
+from accounts.management.panel_command import PanelCommand
 from accounts.models import Tier
 from accounts.tiers import LIMIT_KINDS
 
 
-class Command(BaseCommand):
+class Command(PanelCommand):
     help = "Changes a tier's limits. Prints each changed limit, old → new."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

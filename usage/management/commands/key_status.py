@@ -3,14 +3,15 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from accounts import api_keys
+from accounts.management.panel_command import PanelCommand
 from accounts.models import ApiKey
 from usage.standing import Standing, standing_of
 
 
-class Command(BaseCommand):
+class Command(PanelCommand):
     help = "Print a key's status, tier, limits in force, usage now and escalation as JSON."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,0 +1,64 @@
+"""`manage.py key_status`: how a key stands, for scripts."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts import api_keys
+from accounts.models import ApiKey
+from koalapanel.env import BASE_DIR
+from tests.panel import environment
+from usage.limits.store import limit_store
+from usage.subjects import of_key
+
+pytestmark = pytest.mark.django_db
+
+
+def status(capsys, text):
+    call_command("key_status", text)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_it_tells_the_limits_in_force_and_what_is_used(issue, driven_clock, capsys):
+    key, text = issue(minute_override=2)
+    for _ in range(3):
+        limit_store().decide(of_key(key), "convert", limit_store().new_lease())
+    assert status(capsys, text) == {
+        "key": key.start,
+        "name": "prod",
+        "owner": "olivia@example.com",
+        "status": "active",
+        "tier": "free",
+        "limits": {"minute": 2, "day": 1000, "concurrent": 5, "parallel": 3, "queued": 200},
+        "overrides": ["minute"],
+        "usage": {"day": 2, "minute": 2, "concurrent": 2},
+        "hits_24h": 1,
+        "escalation": {"tier": 1, "until": None},
+    }
+
+
+def test_a_keys_start_is_enough(issue, driven_clock, capsys):
+    key, _ = issue(status=ApiKey.Status.SUSPENDED)
+    assert status(capsys, key.start)["status"] == "suspended"
+
+
+@pytest.mark.parametrize("text", ["koala_nobody", api_keys.new_text(), ""])
+def test_a_key_that_isnt_there_is_an_error_that_says_what_to_give(text):
+    with pytest.raises(CommandError, match="No such key"):
+        call_command("key_status", text)
+
+
+def test_without_a_panel_it_says_where_it_looked(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "manage.py", "key_status", "koala_x"],
+        cwd=BASE_DIR,
+        env=environment(VAR_DIR=str(tmp_path)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert str(tmp_path) in done.stderr
