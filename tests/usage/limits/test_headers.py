@@ -2,6 +2,8 @@
 
 import http_sf
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from accounts.tiers import Limits
 from usage.limits import headers
@@ -95,3 +97,29 @@ def test_whoever_we_dont_know_has_no_allocation():
     fields = headers.of_nobody(NOON)
     assert fields["X-RateLimit-Limit"] == fields["X-RateLimit-Remaining"] == "0"
     assert parsed(fields, "RateLimit") == {"minute": {"r": 0, "t": 60}}
+
+
+a_limit = st.none() | st.integers(1, 10**9)
+a_count = st.integers(0, 10**9)
+
+
+@given(st.builds(Limits, a_limit, a_limit, a_limit, a_limit, a_limit), a_count, a_count, a_count, a_count)
+def test_whatever_the_counts_the_headers_parse_and_agree_with_each_other(limits, minute, day, in_flight, now):
+    fields = headers.of_decision(
+        decision(limits, minute=minute, day=day, in_flight=in_flight, now=NOON + now)
+    )
+    if not fields:
+        assert limits[:3] == (None, None, None)
+        return
+    policy, state = parsed(fields, "RateLimit-Policy"), parsed(fields, "RateLimit")
+    assert (
+        policy.keys()
+        == state.keys()
+        == {kind for kind in ("minute", "day", "concurrent") if getattr(limits, kind)}
+    )
+    assert all(0 <= item["r"] <= policy[name]["q"] for name, item in state.items())
+    windows = {name: item for name, item in state.items() if "t" in item}
+    assert all(1 <= item["t"] <= policy[name]["w"] for name, item in windows.items())
+    if windows:
+        assert int(fields["X-RateLimit-Remaining"]) == min(item["r"] for item in windows.values())
+        assert int(fields["X-RateLimit-Reset"]) - NOON - now in {item["t"] for item in windows.values()}
