@@ -121,7 +121,7 @@ def refusal(
             content["violated-policies"] = [limit]
     elif dialect is Dialect.SHORT:
         if code == "rate_limited" and retry_after is not None:
-            detail = f"Too many requests. Retry after {retry_after} second{'' if retry_after == 1 else 's'}."
+            detail = f"Too many requests. Retry after {retry_after} seconds."
         content = {"error": code, "detail": detail}
     else:
         content = {"error": known.error}
