@@ -11,9 +11,13 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "koalapanel.settings")
     if sys.argv[1:2] == ["up"]:
         take_var_option(sys.argv[2:])
+    from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"Configuration: {error}")
 
 
 def take_var_option(arguments: list[str]) -> None:

@@ -96,7 +96,8 @@ def _secrets_kept_under(var_dir: Path) -> dict[str, str]:
     """The embedded server's secrets: made on first use, readable by their owner alone."""
     path = var_dir / "secrets.json"
     if not path.exists():
-        var_dir.mkdir(parents=True, exist_ok=True)
+        # With its database and its uploads in it, it is nobody else's business.
+        var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         made = {"SECRET_KEY": secrets.token_urlsafe(48), "KEY_PEPPERS": f"1:{secrets.token_hex(32)}"}
         draft = path.with_name(f".secrets-{secrets.token_hex(4)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -146,5 +147,6 @@ def _positive(env: environ.Env, name: str, default: int, largest: int | None = N
     except ValueError:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {os.environ[name]!r}.") from None
     if value < 1 or (largest is not None and value > largest):
-        raise ImproperlyConfigured(f"{name} must be from 1 to {largest or 'anything above'}, not {value}.")
+        bound = "at least 1" if largest is None else f"from 1 to {largest}"
+        raise ImproperlyConfigured(f"{name} must be {bound}, not {value}.")
     return value

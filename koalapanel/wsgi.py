@@ -7,6 +7,7 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "koalapanel.settings")
 _django = get_wsgi_application()
 
+from koalapanel.charset import utf8_only  # noqa: E402
 from usage.wsgi import GuardedApplication  # noqa: E402  (once Django is set up)
 
-application = GuardedApplication(_django)
+application = utf8_only(GuardedApplication(_django))

@@ -62,15 +62,15 @@ def refused_key(route: ApiRoute, accept: str, key: str, subject: Subject | None)
     )
 
 
-def limits_unavailable(route: ApiRoute, accept: str, subject: Subject) -> Refusal:
-    """503 where nobody can tell whether the request is within its limits."""
+def limits_unavailable(route: ApiRoute, accept: str, subject: Subject | None) -> Refusal:
+    """503 where nobody can tell whether the request is within its limits, or (no subject) whose it is."""
     return refusal(
         "limits_unavailable",
         f"Limits can't be checked right now. Try again in {STORE_RETRY_SECONDS} s.",
         dialect=route.dialect,
         accept=accept,
         retry_after=STORE_RETRY_SECONDS,
-        headers=headers.of_limits(subject.limits),
+        headers=headers.of_limits(subject.limits) if subject is not None else {},
     )
 
 

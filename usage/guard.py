@@ -6,8 +6,11 @@ limit store.
 """
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from django.db import DatabaseError
 
 from accounts.client_address import client_network
 from usage import answers, routes
@@ -43,9 +46,18 @@ class Guard:
     def __init__(self, known: KnownSubjects) -> None:
         self._store = limit_store()
         self._known = known
+        self._complained_at = 0.0
 
     def check(self, environ: Mapping[str, Any]) -> Admission | Refusal:
         """Decide about a request for an API path (`routes.is_api_path`), and charge it if it is admitted."""
+        try:
+            return self._check(environ)
+        except DatabaseError as error:
+            self._complain("The database can't be asked for a key or a tier", error)
+            route = routes.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
+            return answers.limits_unavailable(route, environ.get("HTTP_ACCEPT", ""), None)
+
+    def _check(self, environ: Mapping[str, Any]) -> Admission | Refusal:
         route = routes.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
         accept = environ.get("HTTP_ACCEPT", "")
         key = presented_key(environ)
@@ -64,7 +76,7 @@ class Guard:
                 # Should SQL still be behind (a replica), what it says is the best we have.
                 decision = self._store.insist(subject, route.name, lease)
         except LimitStoreDown as error:
-            logger.warning("The limit store is down: %s", error)
+            self._complain("The limit store is down", error)
         if decision is None:
             return _without_limits(route, accept, subject)
         if lease is not None and decision.verdict is not Verdict.ADMITTED:
@@ -78,7 +90,13 @@ class Guard:
         try:
             self._store.settle(admission.subject, admission.route.name, admission.lease, failed=status >= 400)
         except LimitStoreDown as error:
-            logger.warning("A lease was not returned; it ends by itself: %s", error)
+            self._complain("A lease was not returned; it ends by itself", error)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        """Log, but once a second: it is said of every request while it lasts."""
+        if time.monotonic() - self._complained_at >= 1:
+            self._complained_at = time.monotonic()
+            logger.warning("%s: %s", what, error)
 
     def _subject(self, environ: Mapping[str, Any], key: str | None, *, fresh: bool = False) -> Subject | None:
         if key is None:

@@ -31,6 +31,8 @@ OTHER_SHORT = ApiRoute("other", "*", "/", dialect=Dialect.SHORT)
 
 _exact: dict[tuple[str, str], ApiRoute] = {}
 _below: list[ApiRoute] = []
+# The API's paths: these, and whatever is below them.
+_roots: set[str] = {"/api"}
 _prefixes: tuple[str, ...] = ("/api/",)
 
 
@@ -43,24 +45,26 @@ def register(*routes: ApiRoute) -> None:
                 _below.append(route)
         else:
             _exact[route.method, route.path] = route
-        if not route.path.startswith("/api/") and route.path not in _prefixes:
-            _prefixes += (route.path,)
+        if not route.path.startswith("/api/"):
+            _roots.add(route.path.rstrip("/"))
+            _prefixes = tuple(f"{root}/" for root in sorted(_roots))
 
 
 def is_api_path(path: str) -> bool:
     """Whether the guard has any business with this path."""
-    return path.startswith(_prefixes)
+    return path in _roots or path.startswith(_prefixes)
 
 
 def find(method: str, path: str) -> ApiRoute:
-    """The route that answers; call only for an API path."""
+    """The route that answers; call only for an API path. Methods compare as in Django: `post` is POST."""
+    method = method.upper()
     route = _exact.get((method, path))
     if route is not None:
         return route
     for route in _below:
         if route.method == method and path.startswith(route.path):
             return route
-    return OTHER if path.startswith("/api/") else OTHER_SHORT
+    return OTHER if path.startswith("/api") else OTHER_SHORT
 
 
 def names() -> set[str]:

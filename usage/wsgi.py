@@ -43,6 +43,10 @@ class GuardedApplication:
         def start_with_limits(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             return start_response(status, [*headers, *checked.headers.items()], *rest)
 
-        response = self.django(environ, start_with_limits)
+        try:
+            response = self.django(environ, start_with_limits)
+        except BaseException:
+            self.guard.settle(checked, HTTPStatus.INTERNAL_SERVER_ERROR)
+            raise
         settle_after(response, lambda: self.guard.settle(checked, response.status_code))
         return response

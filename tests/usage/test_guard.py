@@ -2,20 +2,25 @@
 
 import itertools
 import json
+import os
+import signal
 
 import http_sf
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts import api_keys
 from accounts.models import ApiKey, Tier
 from tests.usage.wsgi_client import WsgiClient
+from usage import routes
 from usage.guard import Guard
 from usage.known_subjects import KnownSubjects
 from usage.limits import link
 from usage.limits.store import limit_store
+from usage.subjects import of_key
+from usage.wsgi import GuardedApplication
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.usage.api_urls")]
 
@@ -251,7 +256,7 @@ def test_the_warm_path_runs_no_sql_and_makes_one_round_trip(
         api.post(CONVERT, headers=bearer(text))
     asked, told = [], []
     ask, tell = link.Link.ask, link.Link.tell
-    monkeypatch.setattr(link.Link, "ask", lambda self, command: asked.append(1) or ask(self, command))
+    monkeypatch.setattr(link.Link, "ask", lambda self, *words: asked.append(1) or ask(self, *words))
     monkeypatch.setattr(link.Link, "tell", lambda self, command: told.append(1) or tell(self, command))
     with django_assert_num_queries(0):
         api.post(CONVERT, headers=bearer(text))
@@ -398,3 +403,72 @@ def test_a_client_cant_bring_its_own_admission(api, issue):
     _, text = issue(status=ApiKey.Status.REVOKED)
     headers = {**bearer(text), "koalapanel.admission": "yes", "koalapanel-admission": "yes"}
     assert api.post(CONVERT, headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("method", ["post", "Post", "pOST"])
+def test_a_method_in_lower_case_is_charged_like_any_other(api, issue, method):
+    """Django runs the view for POST whatever the case it came in."""
+    _, text = issue(minute_override=2)
+    answers = [api.generic(method, CONVERT, headers=bearer(text)).status_code for _ in range(3)]
+    assert answers == [200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_ours"),
+    [
+        *(("/convert", True), ("/convert/", True), ("/api", True), ("/api/v1/x", True), ("/job/x", True)),
+        *(("/converts", False), ("/jobs", False), ("/apis", False), ("/", False)),
+    ],
+)
+def test_the_api_is_its_paths_and_what_is_below_them(path, is_ours):
+    assert routes.is_api_path(path) is is_ours
+
+
+def test_an_answer_that_never_came_to_be_gives_its_lease_back(issue, valkey):
+    _, text = issue(concurrent_override=1)
+
+    def broken(environ, start_response):
+        raise LookupError("before Django could handle it")
+
+    application = GuardedApplication(broken)
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": CONVERT, "HTTP_AUTHORIZATION": f"Bearer {text}"}
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            application(environ.copy(), lambda *started: None)
+    assert valkey.keys("kp1:*:f:*") == []
+
+
+def test_a_store_that_wakes_up_later_has_not_charged_what_was_refused_meanwhile(
+    api, issue, valkey, monkeypatch
+):
+    key, text = issue(minute_override=9)
+    api.post(CONVERT, headers=bearer(text))
+    monkeypatch.setattr(limit_store(), "_timeout", 0.05)
+    monkeypatch.setattr(limit_store(), "_threads", type(limit_store()._threads)())
+    for connected_before in (False, True):
+        if connected_before:
+            assert api.post(CONVERT, headers=bearer(text)).status_code == 200
+        server = valkey.info("server")["process_id"]
+        os.kill(server, signal.SIGSTOP)
+        try:
+            response = api.post(CONVERT, headers=bearer(text))
+        finally:
+            os.kill(server, signal.SIGCONT)
+        assert (response.status_code, response.json()["code"]) == (503, "limits_unavailable")
+        valkey.ping()
+    monkeypatch.setattr(limit_store(), "_timeout", 2)
+    monkeypatch.setattr(limit_store(), "_threads", type(limit_store()._threads)())
+    standing = limit_store().look(of_key(key))
+    assert (standing.minute_count, standing.day_count, standing.in_flight) == (2, 2, 0)
+    (usage,) = [valkey.hgetall(name) for name in valkey.keys("kp1:*:u:*")]
+    assert usage == {f"k:{key.pk}|convert|admitted".encode(): b"2"}
+
+
+def test_while_the_database_is_away_an_unknown_client_is_asked_to_come_back(api, monkeypatch):
+    def away(text):
+        raise OperationalError("away")
+
+    monkeypatch.setattr(api_keys, "find", away)
+    response = api.post(CONVERT, headers=bearer(api_keys.new_text()))
+    assert (response.status_code, response.json()["code"]) == (503, "limits_unavailable")
+    assert response.headers["Retry-After"] == "2"

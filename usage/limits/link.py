@@ -43,6 +43,7 @@ class Link:
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
+            driver_info=None,  # it would be told in two round trips of its own
         )
         self._connection: Any = pool.make_connection()
         self._timeout = timeout
@@ -50,8 +51,12 @@ class Link:
         self._reader = hiredis.Reader()
         self._spoke_at = 0.0
 
-    def ask(self, command: bytes) -> Any:
-        """Send one command and return its reply; an error reply is returned as `hiredis.ReplyError`."""
+    def ask(self, command: bytes, last_words: Callable[[], bytes] | None = None) -> Any:
+        """Send one command and return its reply; an error reply is returned as `hiredis.ReplyError`.
+
+        If no reply comes, the store may still have run the command, or will when it wakes up. `last_words`
+        makes the command that is then sent after it, for the store to run right behind.
+        """
         try:
             link = self._open()
             link.sendall(command)
@@ -64,6 +69,8 @@ class Link:
                 reply = self._reader.gets()
             return reply
         except (OSError, hiredis.HiredisError, redis.RedisError) as error:
+            if last_words is not None:
+                self._say_last(last_words())
             self.close()
             raise LimitStoreDown(str(error) or type(error).__name__) from error
 
@@ -74,6 +81,16 @@ class Link:
         except (OSError, redis.RedisError) as error:
             self.close()
             raise LimitStoreDown(str(error) or type(error).__name__) from error
+
+    def _say_last(self, command: bytes) -> None:
+        """Over the same connection, where the order is certain; over another if that is gone."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.sendall(_SKIP_REPLY + command)
+                return
+            self.close()
+        with contextlib.suppress(LimitStoreDown):
+            self.tell(command)
 
     def close(self) -> None:
         if self._socket is not None:

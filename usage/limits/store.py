@@ -60,14 +60,15 @@ class LimitStore:
     def decide(self, subject: Subject, route: str, lease: str | None) -> Decision:
         """Check and charge one request of `subject`; without a lease, only look.
 
-        One round trip. Raises `LimitStoreDown`.
+        One round trip. Raises `LimitStoreDown`; whatever the store makes of the request is then undone.
         """
         arguments = (*_words(subject), route, lease or "", self._now())
+        undo = None if lease is None else lambda: self._settlement(subject, route, lease, "refused")
         link = self._link()
-        reply = link.ask(pack(("EVALSHA", _DECIDE_SHA, *arguments)))
+        reply = link.ask(pack(("EVALSHA", _DECIDE_SHA, *arguments)), undo)
         if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
             # The store was restarted or its scripts were flushed: nothing ran, so this is no second charge.
-            reply = link.ask(pack(("EVAL", DECIDE, *arguments)))
+            reply = link.ask(pack(("EVAL", DECIDE, *arguments)), undo)
         if not isinstance(reply, list) or len(reply) != _REPLY_LENGTH:
             link.close()
             raise LimitStoreDown(f"unexpected answer: {reply!r:.200}")
@@ -86,22 +87,12 @@ class LimitStore:
 
         The script goes with it each time: where no reply is read, a NOSCRIPT would not be noticed.
         """
-        _, leases, _, usage = _keys(subject.id)
-        self._link().tell(
-            pack(
-                (
-                    "EVAL",
-                    SETTLE,
-                    "2",
-                    leases,
-                    usage,
-                    lease,
-                    subject.id,
-                    route,
-                    "1" if failed else "",
-                    self._now(),
-                )
-            )
+        self._link().tell(self._settlement(subject, route, lease, "failed" if failed else ""))
+
+    def _settlement(self, subject: Subject, route: str, lease: str, outcome: str) -> bytes:
+        state, leases, _, usage = _keys(subject.id)
+        return pack(
+            ("EVAL", SETTLE, "3", state, leases, usage, lease, subject.id, route, outcome, self._now())
         )
 
     def booked(self, fields: Sequence[tuple[str, str, str]], minutes: Iterable[int]) -> dict[int, list[int]]:
