@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "koalapanel.store_down.StoreDownMiddleware",
 ]
 
 ROOT_URLCONF = "koalapanel.urls"
@@ -108,6 +109,12 @@ CACHES = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": ENV.REDIS_URL,
         "KEY_PREFIX": "kpcache",
+        "OPTIONS": {
+            # A store that is away costs a page this long, once: redis-py's connection tries nothing twice.
+            # Silence must last longer than one of `images.endings`' waits, which share these connections.
+            "SOCKET_CONNECT_TIMEOUT": 0.5,
+            "SOCKET_TIMEOUT": 1.0,
+        },
     }
 }
 
@@ -170,6 +177,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_FORMS = {"signup": "accounts.sign_up_form.SignUpForm"}
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGOUT_ON_GET = False

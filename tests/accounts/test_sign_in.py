@@ -90,6 +90,52 @@ def test_signing_up_makes_an_account_and_leads_to_the_usage_page(client):
     assert "You have no API key yet" in client.get("/").content.decode()
 
 
+def address_of(length):
+    """A valid address with that many characters."""
+    labels = ".".join(["a" * 60] * 5)[: length - len("new@.com")]
+    return f"new@{labels}.com"
+
+
+def test_an_address_longer_than_an_account_can_keep_is_refused_and_not_cut(client):
+    response = client.post("/accounts/signup/", {"email": address_of(255), "password1": PASSWORD})
+    assert response.context["form"].errors["email"] == [
+        "Ensure this value has at most 254 characters (it has 255)."
+    ]
+    assert not User.objects.exists()
+    # Nor by the browser, when it is pasted.
+    assert "maxlength" not in control(client.get("/accounts/signup/"), "email")
+    longest = address_of(254)
+    client.post("/accounts/signup/", {"email": longest, "password1": PASSWORD})
+    assert User.objects.get().email == longest
+
+
+def test_a_taken_address_makes_no_second_account(client, ada):
+    response = client.post("/accounts/signup/", {"email": "Ada@example.com", "password1": PASSWORD})
+    assert "_auth_user_id" not in client.session
+    assert response.status_code in (200, 302)
+    assert list(User.objects.all()) == [ada]
+
+
+def test_a_password_reset_answers_the_same_whether_or_not_there_is_an_account(client, ada):
+    known, unknown = (
+        client.post("/accounts/password/reset/", {"email": email}, follow=True)
+        for email in ("ada@example.com", "nobody@example.com")
+    )
+    assert known.redirect_chain == unknown.redirect_chain == [("/accounts/password/reset/done/", 302)]
+    assert known.content == unknown.content
+
+
+def test_too_many_attempts_are_refused_with_a_page_of_ours(client, ada):
+    for _ in range(40):
+        response = client.post("/accounts/signup/", {"email": "no address", "password1": "123"})
+        if response.status_code != 200:
+            break
+    assert response.status_code == 429
+    text = response.content.decode()
+    assert 'class="kp-brand"' in text
+    assert "Wait a few minutes" in text
+
+
 def test_signing_out_takes_a_post(client, ada):
     sign_in(client)
     assert client.get("/accounts/logout/").status_code == 200
