@@ -7,6 +7,8 @@ stops the process with one sentence that names the variable.
 import json
 import os
 import secrets
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -62,7 +64,7 @@ def read_environment() -> Environment:
         VAR_DIR=var_dir,
         SECRET_KEY=_secret("SECRET_KEY", kept),
         KEY_PEPPERS=_peppers(_secret("KEY_PEPPERS", kept)),
-        DATABASE_URL=database_url,
+        DATABASE_URL=_address("DATABASE_URL", database_url, env.db_url_config),
         REDIS_URL=redis_url,
         LIMITS_URL=env.str("LIMITS_URL", default=redis_url),
         LIMITS_TIMEOUT_MS=_positive(env, "LIMITS_TIMEOUT_MS", 50),
@@ -76,7 +78,7 @@ def read_environment() -> Environment:
         WEB_WORKERS=_positive(env, "WEB_WORKERS", 1),
         WEB_THREADS=_positive(env, "WEB_THREADS", 32),
         WORKER_PROCESSES=_positive(env, "WORKER_PROCESSES", 2),
-        EMAIL_URL=env.str("EMAIL_URL", default="consolemail://"),
+        EMAIL_URL=_address("EMAIL_URL", env.str("EMAIL_URL", default="consolemail://"), env.email_url_config),
         DEFAULT_FROM_EMAIL=env.str("DEFAULT_FROM_EMAIL", default="KoalaPanel <koalapanel@localhost>"),
     )
 
@@ -132,6 +134,19 @@ def _peppers(text: str) -> dict[int, bytes]:
         if len(pepper) < 32:
             raise ImproperlyConfigured(f"KEY_PEPPERS: pepper {version} is shorter than 16 bytes.")
     return peppers
+
+
+def _address(name: str, text: str, parse: Callable[[str], object]) -> str:
+    """`text`, if `parse` can make something of it."""
+    with warnings.catch_warnings(action="ignore"):  # it warns of what we refuse
+        try:
+            understood = bool(parse(text))
+        except Exception:
+            understood = False
+    if not understood:
+        # Not the value itself: it may hold a password.
+        raise ImproperlyConfigured(f"{name} is no address of a kind we know.")
+    return text
 
 
 def _networks(texts: list[str]) -> list[IPv4Network | IPv6Network]:

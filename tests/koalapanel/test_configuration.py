@@ -1,8 +1,11 @@
 import re
+import subprocess
+import sys
 
 import pytest
 
 from koalapanel.env import BASE_DIR, LONGEST_SOCKET_PATH, Environment, read_environment, store_socket
+from tests.panel import environment
 
 TABLE = (BASE_DIR / "docs" / "configuration.md").read_text()
 ROWS = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", TABLE, re.MULTILINE))
@@ -68,3 +71,44 @@ def test_a_value_that_is_wrong_is_named(monkeypatch, tmp_path, name, value, comp
 
     with pytest.raises(Exception, match="^" + re.escape(complaint)):
         read_environment()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("IPV6_PREFIX", "abc"),
+        ("IPV6_PREFIX", "129"),
+        ("UPLOAD_MAX_BYTES", "0"),
+        ("EMAIL_URL", "nope"),
+        ("DATABASE_URL", "nope"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("KEY_PEPPERS", "secret"),
+    ],
+)
+def test_a_value_that_makes_no_sense_stops_it_with_one_line_that_names_the_variable(
+    tmp_path, variable, value
+):
+    told = {"VAR_DIR": str(tmp_path), "SECRET_KEY": "s", "KEY_PEPPERS": "1:" + "ab" * 32, variable: value}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=BASE_DIR,
+        env=environment(**told),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Configuration: ")
+    assert variable in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_what_it_makes_is_its_owners_alone(tmp_path):
+    var_dir = tmp_path / "var"
+    subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=BASE_DIR,
+        env=environment(VAR_DIR=str(var_dir)),
+        check=True,
+    )
+    assert var_dir.stat().st_mode & 0o777 == 0o700
+    assert (var_dir / "secrets.json").stat().st_mode & 0o777 == 0o600

@@ -1,7 +1,7 @@
 """The one-command server: store, database, web, worker and beat, from one terminal."""
 
 import os
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         var_dir: Path = settings.VAR_DIR
         if var is not None and var.resolve() != var_dir:
             raise CommandError(f"--var must be written out: the settings were read for {var_dir}.")
-        var_dir.mkdir(parents=True, exist_ok=True)
+        var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         console = Console()
         try:
             held = lock.take(var_dir, f"process {os.getpid()}")
@@ -88,9 +88,9 @@ class Command(BaseCommand):
 
 
 def _port(text: str) -> int:
-    port = int(text)
+    port = int(text) if text.isdecimal() else -1
     if not 0 <= port <= 65535:
-        raise ValueError(text)
+        raise ArgumentTypeError(f"a port is a number from 0 to 65535, not {text!r}")
     return port
 
 
