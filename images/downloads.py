@@ -6,6 +6,7 @@ address's own life, and `signature` binds the two, so that nobody can prolong an
 
 import base64
 import hashlib
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,8 +54,10 @@ def redeem(token: str, expires: str, signature: str) -> tuple[Job, IO[bytes]]:
 
     Raises `ApiError` `not_found` or `token_exhausted`.
     """
-    # The signature first: without it no guess at a token reaches the database.
-    if not constant_time_compare(signature, _signature(token, expires)):
+    # Form and signature first: without them no guess at a token reaches the database.
+    if not re.fullmatch("[0-9]{1,12}", expires) or not constant_time_compare(
+        signature, _signature(token, expires)
+    ):
         raise ApiError("not_found", "No download has this address.")
     download = Download.objects.select_related("job").filter(token_hash=_digest(token)).first()
     if download is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
 from django.conf import settings
 from django.core.files.uploadhandler import FileUploadHandler
@@ -16,6 +16,8 @@ P = ParamSpec("P")
 
 # What a body may have besides its file: the other fields, and the lines between.
 FORM_BYTES = 64 * 1024
+# Of a Content-Length: 64 bits.
+MOST_DIGITS = 20
 
 
 def bounded_upload(
@@ -56,7 +58,7 @@ def too_large() -> ApiError:
 
 
 def _refusal_by_header(request: ApiRequest) -> ApiError | None:
-    length: Any = request.META.get("CONTENT_LENGTH")
+    length = str(request.META.get("CONTENT_LENGTH") or "")
     if not length:
         # Django reads as much as the header says, so a body without one would look empty.
         if request.META.get("HTTP_TRANSFER_ENCODING"):
@@ -64,6 +66,8 @@ def _refusal_by_header(request: ApiRequest) -> ApiError | None:
                 "invalid_request", "Send the body with a Content-Length, not in chunks.", status=411
             )
         return None
-    if not str(length).isdecimal():
+    if not (length.isascii() and length.isdecimal()):
         return ApiError("invalid_request", "Content-Length must be a whole number.")
-    return too_large() if int(length) > settings.UPLOAD_MAX_BYTES + FORM_BYTES else None
+    # Python refuses to read numbers of thousands of digits.
+    too_long = len(length) > MOST_DIGITS or int(length) > settings.UPLOAD_MAX_BYTES + FORM_BYTES
+    return too_large() if too_long else None

@@ -50,10 +50,6 @@ class Download(models.Model):
     def __str__(self) -> str:
         return f"{self.job_id}, {self.uses_left} uses left"
 
-    @property
-    def is_alive(self) -> bool:
-        return self.uses_left > 0 and self.expires_at > timezone.now()
-
     def use(self) -> bool:
         """Take one use, atomically; `False` when none is left or the token's life is over."""
         return bool(Download.objects.alive().filter(pk=self.pk).update(uses_left=F("uses_left") - 1))

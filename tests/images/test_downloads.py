@@ -9,7 +9,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from images import attempts
+from images import attempts, downloads
 from images.drawings import draw
 from images.models import Download
 from tests.images.calls import convert
@@ -113,12 +113,22 @@ def test_a_token_lives_two_hours_and_no_address_outlives_it(address):
         lambda url: url.partition("&")[0],
         lambda url: url.replace("/downloads/", "/downloads/x"),
         lambda url: url.replace("expires=", "expires=%00"),
+        lambda url: url.replace("expires=", "expires=" + "9" * 10_000),
+        lambda url: url.replace("/downloads/", "/downloads/%00"),
+        lambda url: url.replace("signature=", "signature=%00"),
         lambda url: url + "%C3%A9",
         lambda url: url.replace("expires=", "expires=-"),
     ],
 )
 def test_a_changed_address_is_nothing(address, change):
     assert fetch(change(address())) == (404, "not_found")
+
+
+@pytest.mark.parametrize("expires", ["9" * 10_000, "1e3", "", "-1"])
+def test_even_a_signed_address_is_nothing_without_a_time(address, expires):
+    token = urlsplit(address()).path.rpartition("/")[2]
+    signature = downloads._signature(token, expires)
+    assert fetch(f"/api/v1/downloads/{token}?expires={expires}&signature={signature}") == (404, "not_found")
 
 
 def test_only_a_hash_of_the_token_is_stored(address):
