@@ -4,7 +4,13 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import (
+    BadRequest,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
@@ -12,6 +18,19 @@ from ninja.errors import ValidationError
 
 from usage.limits.refusals import ApiError, refusal
 from usage.middleware import ApiRequest
+
+# What parsing a body raises, in our own words: the framework's name its settings.
+MALFORMED: dict[type[BaseException], str] = {
+    RequestDataTooBig: "The form's text fields are too long.",
+    TooManyFieldsSent: "The form has too many fields.",
+    TooManyFilesSent: "The form has too many files.",
+    MultiPartParserError: "The request's body is no well-formed multipart/form-data.",
+    UnicodeError: "The form's text can't be read in its charset. Send UTF-8.",
+    LookupError: "The form's text can't be read in its charset. Send UTF-8.",
+    UnreadablePostError: "The request's body ended before its Content-Length.",
+    BadRequest: "The request's body can't be read.",
+    SuspiciousOperation: "The request's body can't be read.",
+}
 
 
 def answer(request: ApiRequest, error: ApiError) -> HttpResponse:
@@ -38,12 +57,8 @@ def handle_errors(api: NinjaAPI) -> None:
     api.add_exception_handler(ApiError, handler(lambda error: error))
     api.add_exception_handler(ValidationError, handler(_of_validation))
     api.add_exception_handler(Http404, handler(lambda error: not_found()))
-    api.add_exception_handler(RequestDataTooBig, handler(lambda error: _of_form(str(error), 413)))
-    for malformed in (BadRequest, MultiPartParserError, SuspiciousOperation, UnicodeError):
-        api.add_exception_handler(malformed, handler(lambda error: _of_form(str(error), 400)))
-    api.add_exception_handler(
-        UnreadablePostError, handler(lambda error: _of_form("The body ended before its Content-Length.", 400))
-    )
+    for kind in MALFORMED:
+        api.add_exception_handler(kind, handler(_of_form))
 
 
 def in_dialect(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -61,7 +76,7 @@ def in_dialect(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
     return answered
 
 
-def no_such_route(request: HttpRequest, path: str = "") -> HttpResponse:
+def no_such_route(request: HttpRequest) -> HttpResponse:
     """The view for every other path below the API's prefixes."""
     return answer(request, not_found())  # type: ignore[arg-type]
 
@@ -80,7 +95,9 @@ def _of_validation(error: ValidationError) -> ApiError:
     return ApiError("invalid_request", f"The field {field!r} {what}.", field=field)
 
 
-def _of_form(detail: str, status: int) -> ApiError:
-    return ApiError(
-        "invalid_request", f"The request's body can't be read: {detail.rstrip('.')}.", status=status
-    )
+def _of_form(error: Exception) -> ApiError:
+    if isinstance(error, KeyError | IndexError):
+        raise error  # a bug of ours: of the look-ups only a codec's can fail by what a client sent
+    sentence = next(MALFORMED[kind] for kind in type(error).__mro__ if kind in MALFORMED)
+    status = 413 if isinstance(error, RequestDataTooBig) else 400
+    return ApiError("invalid_request", sentence, status=status)

@@ -8,6 +8,6 @@ from images.errors import no_such_route
 urlpatterns = [
     *urls(),
     # What is left below the API's prefixes is a refusal, not a page.
-    re_path(r"^api/(?P<path>.*)$", no_such_route),
-    re_path(r"^(?:convert|conversions|job)/(?P<path>.*)$", no_such_route),
+    # A path may have a newline in it, which neither `.` nor `$` would take for what it is.
+    re_path(r"^(?:api|convert|conversions|job)(?:/(?s:.*))?\Z", no_such_route),
 ]
