@@ -11,9 +11,10 @@ from ninja.openapi import get_schema
 from ninja.responses import Status
 
 from images import downloads, endings, jobs, schemas
-from images.errors import handle_errors, in_dialect
+from images.errors import handle_errors, in_dialect, not_found
 from images.formats import OUTPUTS, output_named
 from images.models import Job
+from images.models.job import is_id
 from images.orders import Order
 from images.schemas import Conversion, Conversions, ConvertForm, JobState, Options, Refusal, ShortConvertForm
 from images.uploads import bounded_upload
@@ -75,6 +76,15 @@ def short_convert(
 def _convert(
     request: ApiRequest, response: HttpResponse, options: Options, asked: str, field: str, file: UploadedFile
 ) -> Status[Conversion | JobState]:
+    if not request.route.charged:
+        # The guard saw another route here than the URLs do. Better nothing than work for free.
+        raise not_found()
+    if request.POST.get("webhook_url"):
+        raise ApiError(
+            "invalid_request",
+            "Webhooks aren't available yet. Leave webhook_url out and ask for the job.",
+            field="webhook_url",
+        )
     output = output_named(asked)
     if output is None:
         names = ", ".join(form.name for form in OUTPUTS)
@@ -106,7 +116,7 @@ def _convert(
 )
 def job(request: ApiRequest, job_id: str) -> JobState:
     """While the result can be downloaded, every answer has a fresh address for it."""
-    found = Job.objects.of(request.subject).filter(pk=job_id).first()
+    found = Job.objects.of(request.subject).filter(pk=job_id).first() if is_id(job_id) else None
     if found is None:
         raise ApiError("not_found", "You have no job with this id.")
     return schemas.state_of(found)

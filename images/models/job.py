@@ -1,5 +1,6 @@
 """A job: one picture to convert, from its upload to its result or its error."""
 
+import re
 import secrets
 import string
 from functools import partial
@@ -22,6 +23,11 @@ ID_LENGTH = 22  # 131 bits: a job's id can't be guessed, although guessing one w
 
 def new_id() -> str:
     return "job_" + "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` has the form of an id; anything else (a NUL, say) doesn't get as far as SQL."""
+    return re.fullmatch(rf"job_[0-9A-Za-z]{{{ID_LENGTH}}}", text) is not None
 
 
 def source_name(job: "Job", filename: str) -> str:

@@ -1,15 +1,18 @@
 """Whatever is wrong with a request, its answer is a documented 4xx with a body, in the client's dialect."""
 
 import json
+import re
 
 import pytest
 from django.test import Client
 
+from images import schemas
 from images.drawings import draw
 from images.models import Job
 from tests.images.calls import convert, convert_short, upload
 from tests.images.conftest import kept_files
 from tests.images.test_decoding import png_bomb
+from usage import routes
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -89,6 +92,17 @@ def test_a_field_that_is_missing_is_named(api):
         ("multipart/form-data; boundary=x", b"no part at all"),
         ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=file; filename=a"),
         ("multipart/form-data; boundary=x; charset=nonsense", b"--x--"),
+        *(
+            (f"{form}; charset={charset}", body)
+            for form, body in (
+                (
+                    "multipart/form-data; boundary=x",
+                    b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\nb\r\n--x--",
+                ),
+                ("application/x-www-form-urlencoded", b"output_format=%F0"),
+            )
+            for charset in ("hex", "rot13", "base64", "zlib", "undefined")
+        ),
         ("application/x-www-form-urlencoded", b"a" * 2_000_000),
         ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % number for number in range(1100))),
         ("", b""),
@@ -99,6 +113,7 @@ def test_a_body_that_is_no_form_is_refused(api, content_type, body):
         answer = api.generic("POST", path, body, content_type=content_type)
         assert 400 <= answer.status_code < 500, answer.content
         assert answer.json()["error"] in ("Invalid request", "invalid_request")
+        assert not re.search("[A-Z]_[A-Z]|settings|Django|codec|multipart:", answer.json()["detail"])
 
 
 def test_a_file_part_with_a_broken_transfer_encoding_is_refused(api):
@@ -135,14 +150,25 @@ def test_a_wrong_method_is_refused_and_told_the_right_one(api, method, path, all
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/", "/api/v1/", "/api/v1/nothing", "/api/v1/convert/", "/api/v2/convert"]
+    "path",
+    [
+        "/api",
+        "/api/",
+        "/api/v1",
+        "/api/v1/nothing",
+        "/api/v1/foo%0abar",
+        "/api/v1/convert/",
+        "/api/v2/convert",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_unknown_path_of_the_api_is_no_page(api, method, path):
     assert_refused(api.generic(method, path), 404, "not_found")
 
 
-@pytest.mark.parametrize("path", ["/job/", "/job/a/b", "/convert/", "/convert/nothing", "/conversions/x"])
+@pytest.mark.parametrize(
+    "path", ["/job", "/job/", "/job/a/b", "/job/a%0ab/c", "/convert/", "/convert/nothing", "/conversions/x"]
+)
 def test_below_the_short_routes_the_short_dialect_is_spoken(api, path):
     answer = api.post(path)
     assert answer.status_code == 404
@@ -151,7 +177,19 @@ def test_below_the_short_routes_the_short_dialect_is_spoken(api, path):
 
 def test_an_unknown_job_is_not_found(api):
     assert_refused(api.get("/api/v1/jobs/job_" + "x" * 22), 404, "not_found")
-    assert_refused(api.get("/api/v1/jobs/%00%F0%9F%90%A8"), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "job_id",
+    ["%00", "%F0%9F%90%A8", "job_", "job_" + "x" * 21 + "%00", "job_" + "x" * 22 + "%0a", "job_" + "x" * 23],
+)
+def test_what_is_no_jobs_id_never_reaches_the_database(api, job_id, django_assert_num_queries):
+    api.get("/api/v1/conversions")  # the guard knows the key from here on
+    for path in (f"/api/v1/jobs/{job_id}", f"/job/{job_id}"):
+        with django_assert_num_queries(0):
+            answer = api.get(path)
+        assert answer.status_code == 404
+        assert "not_found" in answer.content.decode()
 
 
 def test_each_dialect_has_its_own_body(api):
@@ -190,10 +228,40 @@ def test_a_file_of_exactly_the_limit_is_taken(api, settings):
     assert convert(api, PNG).status_code == 200
 
 
-@pytest.mark.parametrize("length", ["-1", "many", "1e3"])
+@pytest.mark.parametrize("length", ["-1", "many", "1e3", "\u0663"])
 def test_a_content_length_that_is_no_number_is_refused(api, length):
     answer = api.generic("POST", "/api/v1/convert", b"x", CONTENT_LENGTH=length)
     assert_refused(answer, 400, "invalid_request")
+
+
+def test_a_content_length_of_thousands_of_digits_is_too_large(api):
+    answer = api.generic("POST", "/api/v1/convert", b"x", CONTENT_LENGTH="9" * 10_000)
+    assert_refused(answer, 413, "image_too_large", "file")
+
+
+def test_a_webhook_is_refused_rather_than_forgotten(api):
+    for answer in (
+        convert(api, PNG, webhook_url="https://koala.example/hook"),
+        convert_short(api, PNG, webhook_url="https://koala.example/hook"),
+    ):
+        assert (answer.status_code, answer.json()["field"]) == (400, "webhook_url")
+        assert "Webhooks aren't available yet" in answer.json()["detail"]
+    assert not Job.objects.exists()
+    assert convert(api, PNG, webhook_url="").status_code == 200  # a form's empty field asks for none
+
+
+def test_work_that_the_guard_did_not_charge_is_not_begun(api, monkeypatch):
+    # As if the guard's table and the URLs disagreed.
+    monkeypatch.setattr(routes, "find", lambda method, path: routes.OTHER)
+    for answer in (convert(api, PNG), convert_short(api, PNG)):
+        assert_refused(answer, 404, "not_found")
+    assert not Job.objects.exists()
+
+
+def test_a_bug_is_not_taken_for_a_malformed_form(api, monkeypatch):
+    monkeypatch.setattr(schemas, "all_conversions", lambda *args: {}["missing"])
+    with pytest.raises(KeyError):
+        api.get("/api/v1/conversions")
 
 
 def test_a_spoofed_address_opens_no_other_guests_job(store):
