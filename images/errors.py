@@ -20,7 +20,7 @@ from usage.limits.refusals import ApiError, refusal
 from usage.middleware import ApiRequest
 
 # What parsing a body raises, in our own words: the framework's name its settings.
-MALFORMED: dict[type[BaseException], str] = {
+MALFORMED: dict[type[Exception], str] = {
     RequestDataTooBig: "The form's text fields are too long.",
     TooManyFieldsSent: "The form has too many fields.",
     TooManyFilesSent: "The form has too many files.",
