@@ -14,6 +14,7 @@ from images.converting import convert
 from images.formats import output_named
 from images.models import Job
 from images.orders import Order, Outcome, Unconvertible
+from images.queue import enqueue
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +30,50 @@ ODD = Unconvertible("invalid_request", "This image could not be converted.")
 OUR_FAULT = Unconvertible("limits_unavailable", "The job failed on our side. Send the image again.", field="")
 
 
-def run(job_id: str, *, redelivered: bool) -> None:
+def run(job_id: str, attempt: int = 0, *, redelivered: bool) -> None:
     """Convert, in a worker. A job that is gone, has ended or is another worker's is left alone.
 
-    `redelivered`: the queue gave the job out before, and that worker died with it.
+    A message is good for one attempt: the one that follows `attempt` earlier ones. So the queue may deliver
+    it twice, and a job may be enqueued twice. `redelivered`: the queue gave out this message before, and
+    that worker died with it.
     """
     job = Job.objects.filter(pk=job_id).first()
-    if job is None or job.has_ended or (job.attempts and not redelivered):
+    if job is None:
         return
+    if job.status == Job.Status.QUEUED and job.attempts == attempt:
+        if job.start():
+            _attempt(job)
+    elif redelivered and _is_running(job, attempt):
+        give_up(job, TOO_MUCH)
+
+
+def give_up(job: Job, last: Unconvertible) -> bool:
+    """A running job's worker is gone: hand the job out again, or fail it with `last` if it had its attempts.
+
+    Returns whether it failed.
+    """
     if job.attempts >= MAX_ATTEMPTS:
-        fail(job, TOO_MUCH)
-    elif job.start():
-        _attempt(job)
+        return fail(job, last)
+    hand_out_again(job)
+    return False
+
+
+def hand_out_again(job: Job) -> bool:
+    """Enqueue a job that has not ended; `False` when somebody else did something about it meanwhile.
+
+    If the queue fails here, the job waits until it counts as overlooked, and is then handed out again.
+    """
+    back = job.put_back()
+    if back:
+        enqueue(job.pk, job.attempts)
+    return back
+
+
+def ran_into_the_limit(job_id: str, attempt: int = 0) -> None:
+    """The process that converted was killed at the hard limit: another attempt would end the same."""
+    job = Job.objects.filter(pk=job_id).first()
+    if job is not None and _is_running(job, attempt):
+        fail(job, TOO_LONG)
 
 
 def fail(job: Job, error: Unconvertible) -> bool:
@@ -49,6 +82,11 @@ def fail(job: Job, error: Unconvertible) -> bool:
     if failed:
         _after_the_end(job)
     return failed
+
+
+def _is_running(job: Job, attempt: int) -> bool:
+    """Whether it is this message's attempt that runs, and not a later one."""
+    return job.status == Job.Status.RUNNING and job.attempts == attempt + 1
 
 
 def _attempt(job: Job) -> None:

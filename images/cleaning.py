@@ -1,4 +1,4 @@
-"""What the worker does regularly: end the jobs that nobody else will end, remove what is over."""
+"""What the worker does regularly: see to the jobs that nobody else sees to, remove what is over."""
 
 from datetime import timedelta
 
@@ -8,7 +8,10 @@ from images import attempts
 from images.models import Download, Job
 from images.orders import Unconvertible
 
-LOST_AFTER = timedelta(seconds=attempts.HARD_LIMIT + 30)
+# The hard limit ends every attempt; the rest is for clocks that differ.
+LOST_AFTER = timedelta(seconds=attempts.HARD_LIMIT + 10)
+# A message can get lost with the worker that held it. One too many costs a look at the job.
+OVERLOOKED_AFTER = timedelta(minutes=3)
 IGNORED_AFTER = timedelta(hours=1)
 # How long a job that has ended can still be asked for; its result is gone much earlier.
 KEPT_FOR = timedelta(days=1)
@@ -19,13 +22,18 @@ IGNORED = Unconvertible(
 
 
 def fail_lost_jobs() -> int:
-    """Fail jobs whose worker was killed, and jobs that no worker ever took; returns how many."""
+    """Hand out again the jobs whose worker is gone or that no worker took, or fail them in the end.
+
+    Returns how many failed.
+    """
     now = timezone.now()
-    killed = Job.objects.filter(status=Job.Status.RUNNING, started_at__lt=now - LOST_AFTER)
     ignored = Job.objects.filter(status=Job.Status.QUEUED, created_at__lt=now - IGNORED_AFTER)
-    return sum(attempts.fail(job, attempts.TOO_LONG) for job in killed) + sum(
-        attempts.fail(job, IGNORED) for job in ignored
-    )
+    failed = sum(attempts.fail(job, IGNORED) for job in ignored)
+    overlooked = Job.objects.filter(status=Job.Status.QUEUED, enqueued_at__lt=now - OVERLOOKED_AFTER)
+    for job in overlooked:
+        attempts.hand_out_again(job)
+    lost = Job.objects.filter(status=Job.Status.RUNNING, started_at__lt=now - LOST_AFTER)
+    return failed + sum(attempts.give_up(job, attempts.OUR_FAULT) for job in lost)
 
 
 def remove_what_is_over() -> int:

@@ -10,9 +10,12 @@ CONVERT = "images.tasks.convert_image"
 _BRIEFLY = {"max_retries": 0, "socket_connect_timeout": 0.5, "socket_timeout": 0.5}
 
 
-def enqueue(job_id: str) -> None:
-    """Hand a job to the workers; raises `kombu.exceptions.OperationalError` when the queue is down."""
+def enqueue(job_id: str, attempt: int = 0) -> None:
+    """Hand a job to the workers, for the attempt that follows `attempt` earlier ones.
+
+    Raises `kombu.exceptions.OperationalError` when the queue is down.
+    """
     # Pooled by address and options, so that these connections are ours alone.
     queue = current_app.connection_for_write(transport_options=_BRIEFLY)
     with pools.producers[queue].acquire(block=True) as producer:
-        current_app.send_task(CONVERT, (job_id,), producer=producer, retry=False)
+        current_app.send_task(CONVERT, (job_id, attempt), producer=producer, retry=False)

@@ -144,7 +144,12 @@ def _broker_url(redis_url: str) -> str:
 
 
 CELERY_BROKER_URL = _broker_url(ENV.REDIS_URL)
-CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "kpqueue:"}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": "kpqueue:",
+    # Seconds after which the queue takes back a message that a worker never acknowledged: the hard limit
+    # (`images.attempts`) and a minute. Any less, and it would take back what is still being converted.
+    "visibility_timeout": 210,
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True  # SQL holds what became of a job
 CELERY_TASK_ACKS_LATE = True

@@ -51,7 +51,11 @@ class JobQuerySet(models.QuerySet["Job"]):
 
 
 class Job(models.Model):
-    """Statuses go one way: queued, running, then done or failed. Sizes are in pixels and bytes."""
+    """Statuses go one way: queued, running, then done or failed; only a worker's death leads back to queued.
+
+    `attempts` counts the starts, `enqueued_at` is when the workers were last told of the job. Sizes are in
+    pixels and bytes.
+    """
 
     class Status(models.TextChoices):
         QUEUED = "queued"
@@ -66,6 +70,7 @@ class Job(models.Model):
     subject_id = models.CharField("sent by", max_length=80, help_text="The key or the network that sent it.")
     status = models.CharField(max_length=8, choices=Status, default=Status.QUEUED)
     created_at = models.DateTimeField("created", default=timezone.now)
+    enqueued_at = models.DateTimeField("enqueued", default=timezone.now)
     started_at = models.DateTimeField("started", null=True, blank=True)
     ended_at = models.DateTimeField("ended", null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -117,6 +122,15 @@ class Job(models.Model):
         ):
             return False
         self.status, self.attempts = self.Status.RUNNING, self.attempts + 1
+        return True
+
+    def put_back(self) -> bool:
+        """Make the job wait for a worker (again), from now; `False` when somebody else was faster."""
+        now = timezone.now()
+        waiting = self._still_as_read().filter(enqueued_at=self.enqueued_at)
+        if not waiting.update(status=self.Status.QUEUED, enqueued_at=now):
+            return False
+        self.status, self.enqueued_at = self.Status.QUEUED, now
         return True
 
     def succeed(self, outcome: Outcome) -> bool:

@@ -1,17 +1,21 @@
 """The life of a job where no worker is running: the tests run it themselves, whenever they like."""
 
+import json
 import socket
 import threading
 import time
+from base64 import b64decode
 from datetime import timedelta
 
 import pytest
 import time_machine
+from celery.exceptions import TimeLimitExceeded
+from celery.signals import task_failure
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from images import attempts, cleaning, endings
+from images import attempts, cleaning, endings, tasks
 from images.drawings import draw
 from images.models import Download, Job
 from koalapanel.celery import app
@@ -19,6 +23,19 @@ from tests.images.calls import convert, convert_short
 from tests.images.conftest import kept_files
 
 pytestmark = pytest.mark.usefixtures("store")
+
+
+@pytest.fixture
+def queue(store):
+    """What has been handed to the workers, oldest first: job and attempt."""
+    store.delete("kpqueue:celery")
+
+    def messages():
+        waiting = [json.loads(text) for text in reversed(store.lrange("kpqueue:celery", 0, -1))]
+        return [tuple(json.loads(b64decode(message["body"]))[0]) for message in waiting]
+
+    yield messages
+    store.delete("kpqueue:celery")
 
 
 def submit(client, content=None):
@@ -102,20 +119,37 @@ def test_a_job_is_run_once_however_often_it_is_told_to(api):
     assert Download.objects.filter(job=job).count() == 1
 
 
-def test_a_job_whose_worker_died_is_tried_once_more_then_refused(api):
+def test_a_job_whose_worker_died_is_tried_once_more_then_refused(api, queue):
     job = submit(api)
     assert job.start()  # and dies
     attempts.run(job.pk, redelivered=False)  # not this worker's: the first may be alive
     assert state(api, job)["status"] == "running"
     attempts.run(job.pk, redelivered=True)
+    assert queue() == [(job.pk, 0), (job.pk, 1)]
+    attempts.run(job.pk, 1, redelivered=False)
     assert state(api, job)["status"] == "done"
 
     fatal = submit(api)
-    for attempt in (1, 2):
+    for attempt in (0, 1):
         assert fatal.start()
-        assert fatal.attempts == attempt
-    attempts.run(fatal.pk, redelivered=True)
+        attempts.run(fatal.pk, attempt, redelivered=True)
+        fatal.refresh_from_db()
     assert state(api, fatal)["error"]["code"] == "image_too_large"
+
+
+def test_a_late_message_of_an_earlier_attempt_starts_nothing(api):
+    job = submit(api)
+    job.start()
+    assert attempts.hand_out_again(job)
+    for redelivered in (False, True):
+        attempts.run(job.pk, 0, redelivered=redelivered)
+        assert state(api, job)["status"] == "queued"
+    job.refresh_from_db()
+    job.start()  # the second worker is at it
+    for redelivered in (False, True):
+        attempts.run(job.pk, 0, redelivered=redelivered)
+    assert state(api, job)["status"] == "running"
+    assert Job.objects.get(pk=job.pk).attempts == 2
 
 
 def test_an_attempt_that_was_given_up_can_no_longer_end_the_job(api):
@@ -133,16 +167,45 @@ def test_a_job_that_was_removed_is_no_error(store):
     attempts.run("job_gone", redelivered=False)
 
 
-def test_a_job_whose_worker_was_killed_fails_after_a_while(api):
+def test_a_job_whose_worker_is_gone_is_handed_out_again(api, queue):
     job = submit(api)
     job.start()
     with time_machine.travel(timezone.now() + cleaning.LOST_AFTER - timedelta(seconds=5)):
         assert cleaning.fail_lost_jobs() == 0
     with time_machine.travel(timezone.now() + cleaning.LOST_AFTER + timedelta(seconds=5)):
+        assert cleaning.fail_lost_jobs() == 0
+        assert cleaning.fail_lost_jobs() == 0
+    assert queue() == [(job.pk, 0), (job.pk, 1)]
+    attempts.run(job.pk, 1, redelivered=False)
+    assert state(api, job)["status"] == "done"
+
+
+def test_a_job_whose_workers_are_all_gone_fails_and_blames_nobody_else(api):
+    job = submit(api)
+    for _ in range(attempts.MAX_ATTEMPTS):
+        job.start()
+    with time_machine.travel(timezone.now() + cleaning.LOST_AFTER + timedelta(seconds=5)):
         assert cleaning.fail_lost_jobs() == 1
-    assert state(api, job)["error"]["code"] == "image_too_large"
+    assert state(api, job)["error"]["code"] == "limits_unavailable"
     assert kept_files() == []
     assert endings.wait(job.pk, 1)
+
+
+def test_a_job_that_nobody_takes_is_handed_out_again_now_and_then(api, queue):
+    job = submit(api)
+    with time_machine.travel(timezone.now() + cleaning.OVERLOOKED_AFTER - timedelta(seconds=5)):
+        cleaning.fail_lost_jobs()
+    assert queue() == [(job.pk, 0)]
+    with time_machine.travel(timezone.now() + cleaning.OVERLOOKED_AFTER + timedelta(seconds=5)):
+        cleaning.fail_lost_jobs()
+        cleaning.fail_lost_jobs()
+    assert queue() == [(job.pk, 0)] * 2
+    with time_machine.travel(timezone.now() + 2 * cleaning.OVERLOOKED_AFTER + timedelta(seconds=10)):
+        cleaning.fail_lost_jobs()
+    assert queue() == [(job.pk, 0)] * 3
+    for _ in range(3):
+        attempts.run(job.pk, 0, redelivered=False)
+    assert Job.objects.get(pk=job.pk).attempts == 1
 
 
 def test_a_job_that_nobody_takes_fails_in_the_end(api):
@@ -150,6 +213,23 @@ def test_a_job_that_nobody_takes_fails_in_the_end(api):
     with time_machine.travel(timezone.now() + cleaning.IGNORED_AFTER + timedelta(seconds=5)):
         assert cleaning.fail_lost_jobs() == 1
     assert state(api, job)["error"]["code"] == "queue.pool_saturated"
+
+
+def test_the_queue_takes_a_message_back_only_from_a_worker_that_is_surely_gone(settings):
+    taken_back = timedelta(seconds=settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"])
+    assert timedelta(seconds=attempts.HARD_LIMIT) < cleaning.LOST_AFTER < taken_back
+    assert taken_back < timedelta(minutes=5)
+
+
+def test_an_attempt_that_the_hard_limit_ended_took_too_long(api):
+    job = submit(api)
+    job.start()
+    ended = {"task_id": "x", "args": [job.pk, 0], "kwargs": {}, "traceback": None, "einfo": None}
+    task_failure.send(tasks.convert_image, exception=OSError(), **ended)
+    assert state(api, job)["status"] == "running"
+    task_failure.send(tasks.convert_image, exception=TimeLimitExceeded(attempts.HARD_LIMIT), **ended)
+    assert state(api, job)["error"]["code"] == "image_too_large"
+    assert "120 seconds" in state(api, job)["error"]["detail"]
 
 
 def test_what_is_over_is_removed(api):
