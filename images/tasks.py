@@ -18,7 +18,7 @@ def convert_image(self: Task, job_id: str, attempt: int = 0) -> None:
     attempts.run(job_id, attempt, redelivered=bool(delivery.get("redelivered")))
 
 
-@task_failure.connect  # type: ignore[untyped-decorator]
+@task_failure.connect
 def book_the_hard_limit(sender: Task, exception: Exception, args: list[Any], **kwargs: object) -> None:
     """In the worker's main process: Celery killed the one that converted, and acknowledged the message."""
     if sender.name == queue.CONVERT and isinstance(exception, TimeLimitExceeded):
