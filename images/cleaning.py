@@ -21,7 +21,7 @@ IGNORED = Unconvertible(
 )
 
 
-def fail_lost_jobs() -> int:
+def recover_lost_jobs() -> int:
     """Hand out again the jobs whose worker is gone or that no worker took, or fail them in the end.
 
     Returns how many failed.

@@ -29,8 +29,8 @@ def book_the_hard_limit(sender: Task, exception: Exception, args: list[Any], **k
 
 
 @shared_task
-def fail_lost_jobs() -> None:
-    cleaning.fail_lost_jobs()
+def recover_lost_jobs() -> None:
+    cleaning.recover_lost_jobs()
 
 
 @shared_task

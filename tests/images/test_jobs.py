@@ -171,10 +171,10 @@ def test_a_job_whose_worker_is_gone_is_handed_out_again(api, queue):
     job = submit(api)
     job.start()
     with time_machine.travel(timezone.now() + cleaning.LOST_AFTER - timedelta(seconds=5)):
-        assert cleaning.fail_lost_jobs() == 0
+        assert cleaning.recover_lost_jobs() == 0
     with time_machine.travel(timezone.now() + cleaning.LOST_AFTER + timedelta(seconds=5)):
-        assert cleaning.fail_lost_jobs() == 0
-        assert cleaning.fail_lost_jobs() == 0
+        assert cleaning.recover_lost_jobs() == 0
+        assert cleaning.recover_lost_jobs() == 0
     assert queue() == [(job.pk, 0), (job.pk, 1)]
     attempts.run(job.pk, 1, redelivered=False)
     assert state(api, job)["status"] == "done"
@@ -185,7 +185,7 @@ def test_a_job_whose_workers_are_all_gone_fails_and_blames_nobody_else(api):
     for _ in range(attempts.MAX_ATTEMPTS):
         job.start()
     with time_machine.travel(timezone.now() + cleaning.LOST_AFTER + timedelta(seconds=5)):
-        assert cleaning.fail_lost_jobs() == 1
+        assert cleaning.recover_lost_jobs() == 1
     assert state(api, job)["error"]["code"] == "limits_unavailable"
     assert kept_files() == []
     assert endings.wait(job.pk, 1)
@@ -194,14 +194,14 @@ def test_a_job_whose_workers_are_all_gone_fails_and_blames_nobody_else(api):
 def test_a_job_that_nobody_takes_is_handed_out_again_now_and_then(api, queue):
     job = submit(api)
     with time_machine.travel(timezone.now() + cleaning.OVERLOOKED_AFTER - timedelta(seconds=5)):
-        cleaning.fail_lost_jobs()
+        cleaning.recover_lost_jobs()
     assert queue() == [(job.pk, 0)]
     with time_machine.travel(timezone.now() + cleaning.OVERLOOKED_AFTER + timedelta(seconds=5)):
-        cleaning.fail_lost_jobs()
-        cleaning.fail_lost_jobs()
+        cleaning.recover_lost_jobs()
+        cleaning.recover_lost_jobs()
     assert queue() == [(job.pk, 0)] * 2
     with time_machine.travel(timezone.now() + 2 * cleaning.OVERLOOKED_AFTER + timedelta(seconds=10)):
-        cleaning.fail_lost_jobs()
+        cleaning.recover_lost_jobs()
     assert queue() == [(job.pk, 0)] * 3
     for _ in range(3):
         attempts.run(job.pk, 0, redelivered=False)
@@ -211,7 +211,7 @@ def test_a_job_that_nobody_takes_is_handed_out_again_now_and_then(api, queue):
 def test_a_job_that_nobody_takes_fails_in_the_end(api):
     job = submit(api)
     with time_machine.travel(timezone.now() + cleaning.IGNORED_AFTER + timedelta(seconds=5)):
-        assert cleaning.fail_lost_jobs() == 1
+        assert cleaning.recover_lost_jobs() == 1
     assert state(api, job)["error"]["code"] == "queue.pool_saturated"
 
 
