@@ -159,7 +159,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
-    "fail lost jobs": {"task": "images.tasks.recover_lost_jobs", "schedule": 30.0},
+    "recover lost jobs": {"task": "images.tasks.recover_lost_jobs", "schedule": 30.0},
     "remove what is over": {"task": "images.tasks.remove_what_is_over", "schedule": 60.0},
     # Expires: a worker that was away finds one of them waiting, not a day of them.
     "book closed minutes": {
