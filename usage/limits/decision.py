@@ -49,10 +49,6 @@ class Decision(NamedTuple):
         return _left(self.limits.day, self.day_count)
 
     @property
-    def concurrent_left(self) -> int | None:
-        return _left(self.limits.concurrent, self.in_flight)
-
-    @property
     def retry_after(self) -> int | None:
         """Whole seconds until the violated limit gives way; `None` if nothing was violated."""
         match self.verdict:
