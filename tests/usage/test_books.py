@@ -43,6 +43,15 @@ def test_a_closed_minute_is_booked_once_however_often_it_runs(issue, driven_cloc
     assert rows() == [(f"k:{key.pk}", "minute", "convert", 3)]
 
 
+def test_each_minute_is_booked_when_it_has_closed_and_none_is_left_out(issue, driven_clock):
+    key, _ = issue(minute_override=1)
+    for hits in (1, 2, 3):
+        hit(key, hits)
+        driven_clock.advance(60)
+        books.book_closed_minutes(limit_store())
+    assert sorted(count for *_, count in rows()) == [1, 2, 3]
+
+
 def test_a_flush_that_broke_is_made_good_by_the_next(issue, driven_clock, monkeypatch):
     keys = [issue(minute_override=1)[0] for _ in range(8)]
     for key in keys:

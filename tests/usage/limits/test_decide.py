@@ -178,6 +178,8 @@ def test_every_store_key_has_a_time_to_live(store, subject, client, clock):
         store.settle(key, "convert", lease, failed=True)
         call(store, key)
         store.announce_key(key.id, 1)
+        store.decide(subject(f"k:{number}0"), "convert", store.new_lease())
+    assert len(client.keys("kp1:*:f:*")) == 3
     store.announce_key("k:77", 5)
     store.announce_tier("free", 1)
     keys = client.keys()
