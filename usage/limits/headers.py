@@ -16,23 +16,23 @@ NO_ALLOCATION = Limits(minute=0, day=None, concurrent=None, parallel=None, queue
 
 def of_decision(decision: Decision) -> dict[str, str]:
     """All five headers; those that would describe a limit the subject doesn't have are left out."""
-    # Written out rather than composed of properties and loops: this runs for every request.
-    _, limits, now, minute_count, day_count, in_flight, _, _, _ = decision
+    # Written out rather than looped over: this runs for every request.
+    limits, now = decision.limits, decision.now
     minute, day, concurrent, _, _ = limits
     minute_reset = MINUTE - now % MINUTE
     state = ""
-    if minute is not None:
-        remaining, reset = max(0, minute - minute_count), minute_reset
+    if (minute_left := decision.minute_left) is not None:
+        remaining, reset = minute_left, minute_reset
         state = f', "minute";r={remaining};t={minute_reset}'
-    if day is not None:
-        day_left, day_reset = max(0, day - day_count), DAY - now % DAY
+    if (day_left := decision.day_left) is not None:
+        day_reset = DAY - now % DAY
         if minute is None or day_left == 0:
             remaining, reset = day_left, day_reset
         elif day_left < remaining:
             remaining = day_left
         state += f', "day";r={day_left};t={day_reset}'
     if concurrent is not None:
-        state += f', "concurrent";r={max(0, concurrent - in_flight)}'
+        state += f', "concurrent";r={max(0, concurrent - decision.in_flight)}'
     if not state:
         return {}
     described = {"RateLimit-Policy": policy(limits), "RateLimit": state[2:]}

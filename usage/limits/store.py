@@ -48,6 +48,8 @@ class LimitStore:
         self.url = url
         self._timeout = timeout
         self._clock = clock
+        # For what is asked beside requests: pages, the books, announcements. Connects when first used.
+        self._client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
         self._threads = threading.local()
         self._lease_prefix = os.urandom(6).hex()
         self._lease_numbers = itertools.count()
@@ -69,7 +71,7 @@ class LimitStore:
         if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
             # The store was restarted or its scripts were flushed: nothing ran, so this is no second charge.
             reply = link.ask(pack(("EVAL", DECIDE, *arguments)), undo)
-        if not isinstance(reply, list) or len(reply) != _REPLY_LENGTH:
+        if not isinstance(reply, list) or len(reply) != _REPLY_LENGTH or reply[0] not in _VERDICTS:
             link.close()
             raise LimitStoreDown(f"unexpected answer: {reply!r:.200}")
         return Decision(_VERDICTS[reply[0]], subject.limits, *reply[1:])
@@ -104,19 +106,17 @@ class LimitStore:
         minutes = list(minutes)
         usage = _keys(fields[0][0])[3]
         names = ["|".join(field) for field in fields]
-        with self._client() as client:
-            pipeline = client.pipeline(transaction=False)
-            for minute in minutes:
-                pipeline.hmget(f"{usage}{minute}", names)
-            counts = pipeline.execute()
+        pipeline = self._client.pipeline(transaction=False)
+        for minute in minutes:
+            pipeline.hmget(f"{usage}{minute}", names)
+        counts = pipeline.execute()
         return {minute: [int(n or 0) for n in row] for minute, row in zip(minutes, counts, strict=True)}
 
     def now(self) -> int:
         """The store's clock, in Unix seconds. Raises `redis.RedisError`."""
         if self._clock is not None:
             return self._clock() // 1_000_000
-        with self._client() as client:
-            seconds: int = client.time()[0]
+        seconds: int = self._client.time()[0]
         return seconds
 
     def usage_of_bucket(self, bucket: int, minutes: Iterable[int]) -> dict[int, dict[tuple[str, ...], int]]:
@@ -125,11 +125,10 @@ class LimitStore:
         Raises `redis.RedisError`.
         """
         minutes = list(minutes)
-        with self._client() as client:
-            pipeline = client.pipeline(transaction=False)
-            for minute in minutes:
-                pipeline.hgetall(f"{PREFIX}:{{{bucket}}}:u:{minute}")
-            hashes = pipeline.execute()
+        pipeline = self._client.pipeline(transaction=False)
+        for minute in minutes:
+            pipeline.hgetall(f"{PREFIX}:{{{bucket}}}:u:{minute}")
+        hashes = pipeline.execute()
         return {
             minute: {tuple(field.decode().split("|")): int(n) for field, n in booked.items()}
             for minute, booked in zip(minutes, hashes, strict=True)
@@ -139,25 +138,20 @@ class LimitStore:
     def announce_key(self, subject_id: str, revision: int) -> None:
         """Make every process reload this key before its next decision. Raises `redis.RedisError`."""
         state = _keys(subject_id)[0]
-        with self._client() as client:
-            pipeline = client.pipeline()
-            pipeline.hset(state, "r", revision)
-            # Not shortened: the hash may hold a day's count.
-            pipeline.expire(state, 2 * ANNOUNCEMENT_SECONDS)
-            pipeline.execute()
+        pipeline = self._client.pipeline()
+        pipeline.hset(state, "r", revision)
+        # Not shortened: the hash may hold a day's count.
+        pipeline.expire(state, 2 * ANNOUNCEMENT_SECONDS)
+        pipeline.execute()
 
     def announce_tier(self, slug: str, revision: int) -> None:
         """As `announce_key`, for every subject of a tier."""
-        with self._client() as client:
-            pipeline = client.pipeline(transaction=False)
-            for bucket in range(BUCKETS):
-                tiers = f"{PREFIX}:{{{bucket}}}:t"
-                pipeline.hset(tiers, slug, revision)
-                pipeline.expire(tiers, ANNOUNCEMENT_SECONDS)
-            pipeline.execute()
-
-    def _client(self) -> redis.Redis:
-        return redis.Redis.from_url(self.url, socket_timeout=1, socket_connect_timeout=1)
+        pipeline = self._client.pipeline(transaction=False)
+        for bucket in range(BUCKETS):
+            tiers = f"{PREFIX}:{{{bucket}}}:t"
+            pipeline.hset(tiers, slug, revision)
+            pipeline.expire(tiers, ANNOUNCEMENT_SECONDS)
+        pipeline.execute()
 
     def _now(self) -> str:
         return "" if self._clock is None else str(self._clock())
