@@ -1,4 +1,4 @@
-"""What subjects did, kept in SQL."""
+"""Hits: what was refused, kept in SQL."""
 
 from datetime import datetime
 from typing import Self
@@ -16,13 +16,18 @@ class RateHitQuerySet(models.QuerySet["RateHit"]):
 
 
 class RateHit(models.Model):
-    """Refused requests: a row for each subject, minute, kind and route, so that abuse can't flood it."""
+    """Refused requests: a row for each subject, minute, kind and route, so that abuse can't flood it.
+
+    `address` and `user_agent` are those of one of the requests, where a sample was kept.
+    """
 
     subject = models.CharField(max_length=64, help_text="k:<key id> or ip:<network>")
     minute = models.DateTimeField(help_text="The UTC minute's start.")
     kind = models.CharField(max_length=16)
     route = models.CharField(max_length=32)
     count = models.PositiveIntegerField()
+    address = models.CharField(max_length=45, blank=True, help_text="Of one of these requests.")
+    user_agent = models.CharField(max_length=200, blank=True, help_text="Of the same request.")
 
     objects = RateHitQuerySet.as_manager()
 
@@ -33,16 +38,8 @@ class RateHit(models.Model):
                 fields=["subject", "minute", "kind", "route"], name="one_row_per_subject_minute_kind_route"
             )
         ]
+        # What retention removes, and what staff read across subjects.
+        indexes = [models.Index(fields=["minute"], name="rate_hit_minute")]
 
     def __str__(self) -> str:
         return f"{self.subject} {self.minute:%Y-%m-%d %H:%M} {self.kind} {self.route}: {self.count}"
-
-
-class BookedUntil(models.Model):
-    """The watermark of a bucket: everything up to and including this minute is in SQL."""
-
-    bucket = models.PositiveSmallIntegerField(primary_key=True)
-    minute = models.PositiveIntegerField(help_text="Unix minutes")
-
-    def __str__(self) -> str:
-        return f"bucket {self.bucket}: {self.minute}"

@@ -1,0 +1,20 @@
+from usage.models.escalation_policy import EscalationPolicy, EscalationStep
+from usage.models.escalation_state import EscalationEvent, EscalationState
+from usage.models.notice import Notice
+from usage.models.rate_hit import RateHit
+from usage.models.usage import UsageDay, UsageHour, UsageMinute
+from usage.models.watermarks import BookedUntil, FollowedUntil
+
+__all__ = [
+    "BookedUntil",
+    "EscalationEvent",
+    "EscalationPolicy",
+    "EscalationState",
+    "EscalationStep",
+    "FollowedUntil",
+    "Notice",
+    "RateHit",
+    "UsageDay",
+    "UsageHour",
+    "UsageMinute",
+]
