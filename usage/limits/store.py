@@ -119,21 +119,44 @@ class LimitStore:
         seconds: int = self._client.time()[0]
         return seconds
 
+    def sizes_of_bucket(self, bucket: int, minutes: Iterable[int]) -> list[int]:
+        """How many counts a bucket has in each of some Unix minutes. Raises `redis.RedisError`."""
+        pipeline = self._client.pipeline(transaction=False)
+        for minute in minutes:
+            pipeline.hlen(f"{PREFIX}:{{{bucket}}}:u:{minute}")
+        sizes: list[int] = pipeline.execute()
+        return sizes
+
     def usage_of_bucket(self, bucket: int, minutes: Iterable[int]) -> dict[int, dict[tuple[str, ...], int]]:
         """Everything booked in a bucket, by Unix minute: (subject id, route, outcome) -> n.
 
         Raises `redis.RedisError`.
         """
+        return {
+            minute: {tuple(field.decode().split("|")): int(n) for field, n in booked.items()}
+            for minute, booked in self._hashes(f"{PREFIX}:{{{bucket}}}:u:", minutes).items()
+        }
+
+    def samples_of_bucket(self, bucket: int, minutes: Iterable[int]) -> dict[int, dict[tuple[str, ...], str]]:
+        """Who was refused, by Unix minute: (subject id, route, outcome) -> "address\\nuser agent" of one.
+
+        What a client sent is in there, as text. Raises `redis.RedisError`.
+        """
+        return {
+            minute: {
+                tuple(field.decode().split("|")): sample.decode(errors="replace")
+                for field, sample in samples.items()
+            }
+            for minute, samples in self._hashes(f"{PREFIX}:{{{bucket}}}:hs:", minutes).items()
+        }
+
+    def _hashes(self, prefix: str, minutes: Iterable[int]) -> dict[int, dict[bytes, bytes]]:
+        """The hashes of some minutes in one round trip; those that aren't there are left out."""
         minutes = list(minutes)
         pipeline = self._client.pipeline(transaction=False)
         for minute in minutes:
-            pipeline.hgetall(f"{PREFIX}:{{{bucket}}}:u:{minute}")
-        hashes = pipeline.execute()
-        return {
-            minute: {tuple(field.decode().split("|")): int(n) for field, n in booked.items()}
-            for minute, booked in zip(minutes, hashes, strict=True)
-            if booked
-        }
+            pipeline.hgetall(f"{prefix}{minute}")
+        return {minute: one for minute, one in zip(minutes, pipeline.execute(), strict=True) if one}
 
     def announce_key(self, subject_id: str, revision: int) -> None:
         """Make every process reload this key before its next decision. Raises `redis.RedisError`."""
