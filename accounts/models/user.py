@@ -30,6 +30,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=150, blank=True)
     is_staff = models.BooleanField("staff", default=False, help_text="May open the staff pages.")
     is_active = models.BooleanField("active", default=True, help_text="Untick instead of deleting.")
+    wants_quota_emails = models.BooleanField(
+        "mail at 80 % and 100 % of the day",
+        default=True,
+        db_default=True,
+        help_text="Emails about blocks and suspensions are sent in any case.",
+    )
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = UserManager()

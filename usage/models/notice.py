@@ -11,11 +11,15 @@ from accounts.models import ApiKey
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
     def due(self, now: datetime) -> Self:
-        return self.filter(sent_at=None, due_at__lte=now)
+        """What is to be sent, the longest due first."""
+        return self.filter(sent_at=None, given_up_at=None, due_at__lte=now).order_by("due_at", "id")
 
 
 class Notice(models.Model):
-    """An email to the owner of a key. `once` names its occasion, so that no occasion is told twice."""
+    """An email to the owner of a key. `once` names its occasion, so that no occasion is told twice.
+
+    It waits until it is sent, or given up: then `error` says why, and nobody tries it again.
+    """
 
     class Kind(models.TextChoices):
         DAY_BLOCK = "day_block", "day block"
@@ -23,6 +27,8 @@ class Notice(models.Model):
         REACTIVATION = "reactivation"
         QUOTA_NEAR = "quota_near", "80 % of the day"
         QUOTA_SPENT = "quota_spent", "100 % of the day"
+
+    QUOTA_KINDS = frozenset({Kind.QUOTA_NEAR, Kind.QUOTA_SPENT})
 
     once = models.CharField(max_length=120, unique=True)
     kind = models.CharField(max_length=16, choices=Kind)
@@ -33,13 +39,18 @@ class Notice(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True, help_text="Of the last attempt.")
     sent_at = models.DateTimeField(null=True, blank=True)
+    given_up_at = models.DateTimeField(null=True, blank=True, help_text="Nobody would have gained by it.")
 
     objects = NoticeQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
         indexes = [
-            models.Index(fields=["due_at"], condition=models.Q(sent_at=None), name="notice_unsent_due")
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(sent_at=None, given_up_at=None),
+                name="notice_waiting_due",
+            )
         ]
 
     def __str__(self) -> str:
