@@ -1,0 +1,23 @@
+"""What becomes of a charged request, in the names under which the limit store counts it in its minute."""
+
+ADMITTED = "admitted"
+FAILED = "failed"  # admitted as well, and answered with an error
+
+# What refuses requests, and the column of the books that counts it.
+HITS = {
+    "minute": "minute_hits",
+    "day": "day_hits",
+    "concurrent": "concurrent_hits",
+    "cooldown": "blocked_hits",
+    "blocked": "blocked_hits",
+    "suspended": "blocked_hits",
+    "unavailable": "other_hits",
+}
+
+# For so long after a minute's end web processes still bring the hits that they refused themselves.
+SETTLING_SECONDS = 5
+
+
+def column_of(outcome: str) -> str:
+    """The column of `usage.models.usage.Usage` for an outcome, one that nobody told us about included."""
+    return outcome if outcome in (ADMITTED, FAILED) else HITS.get(outcome, "other_hits")
