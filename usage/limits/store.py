@@ -18,7 +18,6 @@ import hiredis
 import redis
 from django.conf import settings
 
-from usage.escalation.ladder import Ladder
 from usage.limits.decision import Decision
 from usage.limits.kinds import Verdict
 from usage.limits.link import LimitStoreDown, Link, pack
@@ -26,12 +25,7 @@ from usage.subjects import BUCKETS, Subject, bucket_of
 
 PREFIX = "kp1"  # the schema's version: a change of meaning takes a new one
 LEASE_MS = 120_000  # outlives a slow upload and the wait for a job; a killed worker's lease ends by itself
-# Longer than any process keeps a subject it read before the announcement. A bucket that nobody announced
-# anything in for so long is built anew, which does it no harm.
-ANNOUNCEMENT_SECONDS = 30 * 86_400
-KEY_ANNOUNCEMENT_SECONDS = 2 * 86_400
-# In a bucket's hash beside the tiers' slugs, which have no asterisk.
-LADDER, LIFE = "*ladder", "*life"
+ANNOUNCEMENT_SECONDS = 86_400  # longer than any process keeps a subject it read before the announcement
 
 DECIDE = (files("usage.limits") / "decide.lua").read_bytes()
 SETTLE = (files("usage.limits") / "settle.lua").read_bytes()
@@ -40,7 +34,7 @@ _DECIDE_SHA = sha1(DECIDE, usedforsecurity=False).hexdigest()
 NEWEST = 2**53 - 1  # larger than every revision, and exact in Lua's arithmetic
 
 _VERDICTS = {int(verdict): verdict for verdict in Verdict}
-_REPLY_LENGTH = 9
+_REPLY_LENGTH = 8
 
 
 class LimitStore:
@@ -52,8 +46,6 @@ class LimitStore:
 
     def __init__(self, url: str, *, timeout: float, clock: Callable[[], int] | None = None) -> None:
         self.url = url
-        # The ladder that decisions are made by. The default is older than any: the first decision says so.
-        self.ladder = Ladder()
         self._timeout = timeout
         self._clock = clock
         # For what is asked beside requests: pages, the books, announcements. Connects when first used.
@@ -72,7 +64,7 @@ class LimitStore:
 
         One round trip. Raises `LimitStoreDown`; whatever the store makes of the request is then undone.
         """
-        arguments = (*_words(subject, self.ladder), route, lease or "", self._now())
+        arguments = (*_words(subject), route, lease or "", self._now())
         undo = None if lease is None else lambda: self._settlement(subject, route, lease, "refused")
         link = self._link()
         reply = link.ask(pack(("EVALSHA", _DECIDE_SHA, *arguments)), undo)
@@ -100,7 +92,7 @@ class LimitStore:
         self._link().tell(self._settlement(subject, route, lease, "failed" if failed else ""))
 
     def _settlement(self, subject: Subject, route: str, lease: str, outcome: str) -> bytes:
-        state, leases, _, usage, _ = keys_of(subject.id)
+        state, leases, _, usage = _keys(subject.id)
         return pack(
             ("EVAL", SETTLE, "3", state, leases, usage, lease, subject.id, route, outcome, self._now())
         )
@@ -112,7 +104,7 @@ class LimitStore:
         For pages: one round trip. Raises `redis.RedisError`.
         """
         minutes = list(minutes)
-        usage = keys_of(fields[0][0])[3]
+        usage = _keys(fields[0][0])[3]
         names = ["|".join(field) for field in fields]
         pipeline = self._client.pipeline(transaction=False)
         for minute in minutes:
@@ -175,15 +167,15 @@ class LimitStore:
 
     def announce_key(self, subject_id: str, revision: int) -> None:
         """Make every process reload this key before its next decision. Raises `redis.RedisError`."""
-        state = keys_of(subject_id)[0]
+        state = _keys(subject_id)[0]
         pipeline = self._client.pipeline()
         pipeline.hset(state, "r", revision)
         # Not shortened: the hash may hold a day's count.
-        pipeline.expire(state, KEY_ANNOUNCEMENT_SECONDS)
+        pipeline.expire(state, 2 * ANNOUNCEMENT_SECONDS)
         pipeline.execute()
 
     def announce_tier(self, slug: str, revision: int) -> None:
-        """As `announce_key`, for every subject of a tier (or, by the name `LADDER`, for the ladder)."""
+        """As `announce_key`, for every subject of a tier."""
         pipeline = self._client.pipeline(transaction=False)
         for bucket in range(BUCKETS):
             tiers = f"{PREFIX}:{{{bucket}}}:t"
@@ -207,27 +199,20 @@ class LimitStore:
 
 
 @lru_cache(maxsize=8192)
-def _words(subject: Subject, ladder: Ladder) -> tuple[str, ...]:
+def _words(subject: Subject) -> tuple[str, ...]:
     """What `decide.lua` is told of a subject, the same for each of its requests."""
     minute, day, concurrent, _, _ = ("-1" if limit is None else str(limit) for limit in subject.limits)
     return (
-        *("5", *keys_of(subject.id)),
+        *("4", *_keys(subject.id)),
         *(subject.id, minute, day, concurrent),
         *(str(subject.key_revision), subject.tier, str(subject.tier_revision), str(LEASE_MS)),
-        *(str(ladder.revision), ladder.numbers(subject.id)),
     )
 
 
 @lru_cache(maxsize=8192)
-def keys_of(subject_id: str) -> tuple[str, str, str, str, str]:
-    """A subject's keys, as the scripts name them: state, leases, bucket, usage, changes."""
-    tag = bucket_tag(bucket_of(subject_id))
-    return f"{tag}:s:{subject_id}", f"{tag}:f:{subject_id}", f"{tag}:t", f"{tag}:u:", f"{tag}:ev"
-
-
-def bucket_tag(bucket: int) -> str:
-    """What the keys of a bucket begin with."""
-    return f"{PREFIX}:{{{bucket}}}"
+def _keys(subject_id: str) -> tuple[str, str, str, str]:
+    tag = f"{PREFIX}:{{{bucket_of(subject_id)}}}"
+    return f"{tag}:s:{subject_id}", f"{tag}:f:{subject_id}", f"{tag}:t", f"{tag}:u:"
 
 
 @cache
