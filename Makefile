@@ -13,10 +13,10 @@ BIN := .venv/bin
 UV := UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint bench format clean browser
+.PHONY: help demo run test test-sqlite test-postgresql lint bench format clean browser
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.runtime ## Start a panel with sample accounts and live traffic (PORT=8000)
 	@exec $(BIN)/python manage.py up --demo --port $(PORT)
@@ -24,8 +24,15 @@ demo: .venv/.runtime ## Start a panel with sample accounts and live traffic (POR
 run: .venv/.runtime ## Start a panel (PORT=8000)
 	@exec $(BIN)/python manage.py up --port $(PORT)
 
-test: .venv/.everything browser ## Run all the tests (ARGS="-k limits" for some)
-	$(BIN)/pytest $(ARGS)
+test: test-sqlite test-postgresql ## Run all the tests, on both databases (ARGS="-k limits" for some)
+
+test-sqlite: .venv/.everything browser ## Run them on SQLite alone
+	@echo; echo "=== The tests on SQLite ==="
+	$(BIN)/python -m pytest $(ARGS)
+
+test-postgresql: .venv/.everything browser ## Run them on PostgreSQL alone, without those that use no database
+	@echo; echo "=== The tests on PostgreSQL ==="
+	$(BIN)/python -m tests.on_postgresql $(ARGS)
 
 lint: .venv/.everything ## Check format, style, types, imports and migrations
 	$(BIN)/ruff format --check

@@ -1,6 +1,7 @@
 """Fixtures that every test may ask for."""
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,20 @@ import redis
 from django.conf import settings
 
 from koalapanel.env import store_socket
-from tests import browser
+from tests import browser, databases
 from tests.servers import limit_store, valkey_binary
+
+# Without its mark or one of these, pytest-django lets no test near a database.
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup", "new_database"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all-tests", action="store_true", help="leave nothing out, on PostgreSQL either")
+
+
+def pytest_configure() -> None:
+    # A SIGTERM ends the tests as Ctrl-C does: with every server they started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +41,19 @@ def valkey(valkey_server: str) -> Iterator[redis.Redis]:
     client.close()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.fixture(scope="session")
+def new_database() -> Callable[[], dict[str, str]]:
+    """Makes a database for a panel of its own, and gives the variables that tell of it."""
+    return databases.of_a_new_panel
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    give_back_seeded_rows(items)
+    if databases.ON_POSTGRESQL and not config.getoption("--all-tests"):
+        leave_out_what_a_database_makes_no_difference_to(config, items)
+
+
+def give_back_seeded_rows(items: list[pytest.Item]) -> None:
     """Tests that commit give the rows that migrations seeded, such as the tiers, back to those after them."""
     for item in items:
         marker = item.get_closest_marker("django_db")
@@ -36,6 +61,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if transactional or (marker is not None and marker.kwargs.get("transaction")):
             kwargs = {**(marker.kwargs if marker else {}), "transaction": True, "serialized_rollback": True}
             item.add_marker(pytest.mark.django_db(**kwargs), append=False)
+
+
+def leave_out_what_a_database_makes_no_difference_to(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What uses none, or is marked `once`, has passed or failed in the run on SQLite."""
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        asked_for = DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
+        uses_one = asked_for or item.get_closest_marker("django_db")
+        (kept if uses_one and not item.get_closest_marker("once") else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")

@@ -36,16 +36,19 @@ class End:
 
 
 class Up:
-    """One `manage.py up` on a VAR_DIR."""
+    """One `manage.py up` on a VAR_DIR, until the end of its `with` block.
 
-    def __init__(self, var_dir: Path, *arguments: str) -> None:
+    `database` is what the fixture `new_database` made; `told` is by which other commands find the panel.
+    """
+
+    def __init__(self, var_dir: Path, *arguments: str, database: dict[str, str]) -> None:
         self.var_dir = var_dir
+        self.told = environment(VAR_DIR=str(var_dir), **database)
         self.output = Path(tempfile.mkstemp(prefix="koala-up-", suffix=".log")[1])
         command = [sys.executable, "manage.py", "up", "--port", "0", "--var", str(var_dir), *arguments]
+        told = environment(WORKER_PROCESSES="1", **database)
         with self.output.open("w") as file:
-            self.process = subprocess.Popen(
-                command, cwd=BASE_DIR, stdout=file, stderr=file, env=environment(WORKER_PROCESSES="1")
-            )
+            self.process = subprocess.Popen(command, cwd=BASE_DIR, stdout=file, stderr=file, env=told)
 
     @property
     def said(self) -> str:
@@ -91,7 +94,10 @@ class Up:
         code = self.process.wait(SECONDS_TO_STOP * 2)
         return End(code, time.monotonic() - began, len(family), still_alive(family, 0))
 
-    def clean_up(self) -> None:
+    def __enter__(self) -> "Up":
+        return self
+
+    def __exit__(self, *error: object) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

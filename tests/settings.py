@@ -1,14 +1,22 @@
-"""The settings the tests run under: the product's own, in a VAR_DIR that is removed at the end."""
+"""The settings the tests run under: the product's own, in a VAR_DIR that is removed at the end.
+
+On SQLite, unless TESTS_DATABASE_URL names a database of a PostgreSQL (`tests.on_postgresql`), which is not
+touched: the tests make one beside it. What the developer's own environment says of a panel is not heard.
+"""
 
 import atexit
 import os
 import shutil
 import tempfile
 
+from koalapanel.env import Environment
+
+for name in Environment.names():
+    os.environ.pop(name, None)
 os.environ["VAR_DIR"] = tempfile.mkdtemp(prefix="koala-")
 atexit.register(shutil.rmtree, os.environ["VAR_DIR"], ignore_errors=True)
-for name in ("DATABASE_URL", "REDIS_URL", "LIMITS_URL", "SECRET_KEY", "KEY_PEPPERS", "BASE_URL"):
-    os.environ.pop(name, None)
+if url := os.environ.get("TESTS_DATABASE_URL"):
+    os.environ |= {"DATABASE_URL": url, "SECRET_KEY": "tests", "KEY_PEPPERS": "1:" + "5a" * 32}
 # Playwright's event loop runs in the main thread; Django's guard against SQL in one is meant for servers.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 

@@ -15,7 +15,8 @@ import psutil
 import pytest
 import requests
 from django.conf import settings
-from django.db import connection
+
+from tests import databases
 
 MEGABYTE = 1_000_000
 BIG = 200 * MEGABYTE
@@ -33,15 +34,8 @@ def free_port():
 def granian(valkey_server, django_db_setup):
     """The product's own web server on the tests' database and store; its port and process."""
     port = free_port()
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "koalapanel.settings",
-        "WEB_THREADS": str(THREADS),
-        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
-        "SECRET_KEY": settings.SECRET_KEY,
-        "KEY_PEPPERS": ",".join(
-            f"{version}:{pepper.hex()}" for version, pepper in settings.KEY_PEPPERS.items()
-        ),
-    }
+    environment = os.environ | databases.of_the_tests()
+    environment |= {"DJANGO_SETTINGS_MODULE": "koalapanel.settings", "WEB_THREADS": str(THREADS)}
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-log"]
     command += ["--port", str(port), "--blocking-threads", str(THREADS), "koalapanel.wsgi:application"]
     process = subprocess.Popen(command, env=environment)

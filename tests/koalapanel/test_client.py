@@ -1,6 +1,5 @@
 """The client that the README shows, with only the address and the key filled in, against a whole panel."""
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,30 +11,30 @@ import requests
 
 from images.drawings import draw
 from koalapanel.env import BASE_DIR
-from tests.panel import Up, environment
+from tests.panel import Up
 
 LIMIT = 30
 
 
 @pytest.fixture(scope="module")
-def panel():
-    var_dir = Path(tempfile.mkdtemp(prefix="koala-client-"))
-    up = Up(var_dir)
-    up.wait_until_ready()
-    yield up
-    up.clean_up()
-    shutil.rmtree(var_dir)
+def panel(new_database):
+    with (
+        tempfile.TemporaryDirectory(prefix="koala-client-") as var_dir,
+        Up(Path(var_dir), database=new_database()) as up,
+    ):
+        up.wait_until_ready()
+        yield up
 
 
 @pytest.fixture(scope="module")
 def key(panel):
     command = [sys.executable, "manage.py", "issue_key", "client@example.com"]
-    told = environment(VAR_DIR=str(panel.var_dir))
     return subprocess.run(
-        command, cwd=BASE_DIR, env=told, capture_output=True, text=True, check=True
+        command, cwd=BASE_DIR, env=panel.told, capture_output=True, text=True, check=True
     ).stdout.strip()
 
 
+@pytest.mark.once
 def test_a_client_that_waits_as_it_is_told_succeeds_at_once(panel, key, tmp_path):
     """The one test that waits for a real minute to end: the promise is about real ones."""
     url = panel.wait_until_ready()

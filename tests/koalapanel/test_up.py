@@ -2,14 +2,13 @@
 
 import json
 import re
-import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,38 +17,36 @@ import pytest
 import redis
 import requests
 
+from images.drawings import draw
 from koalapanel.env import BASE_DIR
-from tests.panel import SECONDS_TO_START, SECONDS_TO_STOP, End, Up, environment, still_alive
+from tests.panel import SECONDS_TO_START, SECONDS_TO_STOP, End, Up, still_alive
 
 
 @pytest.fixture(scope="module")
 def var_dir() -> Iterator[Path]:
     """One for all tests here: only the first start has to migrate and to collect static files."""
-    path = Path(tempfile.mkdtemp(prefix="koala-up-"))
-    yield path
-    shutil.rmtree(path)
+    with tempfile.TemporaryDirectory(prefix="koala-up-") as path:
+        yield Path(path)
+
+
+@pytest.fixture(scope="module")
+def database(new_database: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """As with `var_dir`, one for all of them."""
+    return new_database()
 
 
 @pytest.fixture
-def start(var_dir: Path) -> Iterator[Callable[..., Up]]:
-    started: list[Up] = []
-
-    def start(*arguments: str) -> Up:
-        started.append(Up(var_dir, *arguments))
-        return started[-1]
-
-    yield start
-    for up in started:
-        up.clean_up()
+def start(var_dir: Path, database: dict[str, str]) -> Iterator[Callable[..., Up]]:
+    with ExitStack() as started:
+        yield lambda *arguments: started.enter_context(Up(var_dir, *arguments, database=database))
 
 
 @pytest.fixture(scope="class")
-def running(var_dir: Path) -> Iterator[Up]:
+def running(var_dir: Path, database: dict[str, str]) -> Iterator[Up]:
     """A panel that the tests of a class share."""
-    up = Up(var_dir)
-    up.wait_until_ready()
-    yield up
-    up.clean_up()
+    with Up(var_dir, database=database) as up:
+        up.wait_until_ready()
+        yield up
 
 
 class TestAPanelThatRuns:
@@ -57,7 +54,8 @@ class TestAPanelThatRuns:
         lines = running.said.splitlines()
 
         assert f"limit store  unix://{running.var_dir}/valkey.sock" in lines
-        assert f"database     sqlite:///{running.var_dir}/db.sqlite3" in lines
+        database = running.told.get("DATABASE_URL", f"sqlite:///{running.var_dir}/db.sqlite3")
+        assert f"database     {database}" in lines
         for name in ("web", "worker", "beat"):
             assert any(line.startswith(f"{name} ") for line in lines)
         assert sum(line.startswith("ready ") for line in lines) == 1
@@ -89,12 +87,26 @@ class TestAPanelThatRuns:
 
     def test_other_commands_find_it_by_var_dir(self, running: Up):
         command = [sys.executable, "manage.py", "issue_key", "carla@example.com"]
-        told = environment(VAR_DIR=str(running.var_dir))
-        done = subprocess.run(command, cwd=BASE_DIR, env=told, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, cwd=BASE_DIR, env=running.told, capture_output=True, text=True, check=True
+        )
 
         assert re.fullmatch(r"koala_\w{38}\n", done.stdout)
-        with sqlite3.connect(running.var_dir / "db.sqlite3") as database:
-            assert database.execute("select count(*) from accounts_user").fetchone() == (1,)
+        key = {"Authorization": f"Bearer {done.stdout.strip()}"}
+        route = running.wait_until_ready() + "/api/v1/conversions"
+        assert requests.get(route, headers=key, timeout=5).status_code == 200
+
+    def test_a_picture_that_is_sent_to_it_comes_back_converted(self, running: Up):
+        url = running.wait_until_ready()
+        answer = requests.post(
+            url + "/api/v1/convert",
+            files={"file": draw(1, (64, 48), "png")},
+            data={"output_format": "webp"},
+            timeout=30,
+        )
+
+        assert answer.json()["status"] == "done"
+        assert requests.get(answer.json()["download_url"], timeout=5).content[8:12] == b"WEBP"
 
     def test_a_second_one_on_the_same_state_is_refused_in_one_line(
         self, running: Up, start: Callable[..., Up]
@@ -120,15 +132,12 @@ class TestAPanelThatRuns:
 def test_a_port_that_is_taken_is_refused_before_anything_is_started(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        up = Up(tmp_path, "--port", str(port))
-        try:
+        with Up(tmp_path, "--port", str(port), database={}) as up:
             assert up.process.wait(30) == 1
             assert (
                 up.said == f"CommandError: Port {port} of 127.0.0.1 is taken: choose another with --port.\n"
             )
             assert sorted(path.name for path in tmp_path.iterdir()) == ["secrets.json", "up.lock"]
-        finally:
-            up.clean_up()
 
 
 @dataclass
@@ -145,20 +154,17 @@ class Life:
 
 
 @pytest.fixture(scope="class")
-def lives(var_dir: Path) -> list[Life]:
+def lives(var_dir: Path, database: dict[str, str]) -> list[Life]:
     """Two runs on the same state: the first ends by SIGTERM, the second by Ctrl-C."""
     lives = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        up = Up(var_dir, "--demo")
-        try:
+        with Up(var_dir, "--demo", database=database) as up:
             up.wait_until_ready()
             with redis.Redis(unix_socket_path=str(var_dir / "valkey.sock")) as store:
                 stored = store.get("kept")
                 store.set("kept", "yes")
             up.wait_for_child("demo_traffic")
             lives.append(Life(up.said, stored, up.end_by(number)))
-        finally:
-            up.clean_up()
     return lives
 
 
@@ -196,6 +202,7 @@ class TestTheEnd:
 
         assert not still_alive(family, SECONDS_TO_STOP)
 
+    @pytest.mark.once
     def test_a_child_that_cannot_stay_up_ends_it_with_an_error(self, start: Callable[..., Up], var_dir: Path):
         manifest = var_dir / "valkey" / "appendonlydir" / "appendonly.aof.manifest"
         kept = manifest.read_bytes()

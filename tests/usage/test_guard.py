@@ -272,6 +272,7 @@ def test_a_guest_on_the_warm_path_runs_no_sql(api, django_assert_num_queries):
         assert api.post(CONVERT).status_code == 200
 
 
+@pytest.mark.once
 def test_100_000_bogus_keys_leave_no_store_key_behind(valkey):
     """Through the guard itself: the test client would take minutes for what is about the store."""
     guard = Guard(KnownSubjects())
