@@ -4,11 +4,12 @@ import http.client
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from io import BytesIO
 
 import psutil
@@ -38,7 +39,7 @@ def granian(valkey_server, django_db_setup):
     environment |= {"DJANGO_SETTINGS_MODULE": "koalapanel.settings", "WEB_THREADS": str(THREADS)}
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-log"]
     command += ["--port", str(port), "--blocking-threads", str(THREADS), "koalapanel.wsgi:application"]
-    process = subprocess.Popen(command, env=environment)
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         deadline = time.monotonic() + 30
         while True:
@@ -52,7 +53,11 @@ def granian(valkey_server, django_db_setup):
         yield port, process
     finally:
         process.terminate()
-        process.wait(10)
+        with suppress(subprocess.TimeoutExpired):  # while it starts, it may not hear
+            process.wait(5)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture
