@@ -43,6 +43,12 @@ def key_subject_id(key_id: int) -> str:
     return f"k:{key_id}"
 
 
+def key_id_of(subject_id: str) -> int | None:
+    """The key behind a subject; `None` for a network."""
+    kind, _, rest = subject_id.partition(":")
+    return int(rest) if kind == "k" else None
+
+
 def of_key(key: ApiKey) -> Subject:
     """The subject of a key that was read with its tier and owner."""
     return Subject(
