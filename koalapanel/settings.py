@@ -167,6 +167,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "forget what is old": {
+        "task": "usage.forget_what_is_old",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
 }
 
 # --- People ----------------------------------------------------------------------------------------------

@@ -10,12 +10,12 @@ import redis
 
 from accounts.models import ApiKey
 from usage import routes, subjects
-from usage.books import minute_start
 from usage.limits.decision import Decision
 from usage.limits.kinds import Kind
 from usage.limits.link import LimitStoreDown
 from usage.limits.store import limit_store
 from usage.models import BookedUntil, RateHit
+from usage.spans import minute_start
 
 NEAR = 80  # per cent of a limit from which a quota counts as nearly used up
 RECENT_HITS = 50

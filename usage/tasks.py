@@ -1,8 +1,9 @@
 """What the worker does for usage, as beat asks."""
 
 from celery import shared_task
+from django.utils import timezone
 
-from usage import books
+from usage import books, retention
 from usage.limits.store import limit_store
 
 
@@ -10,3 +11,9 @@ from usage.limits.store import limit_store
 def book_closed_minutes() -> int:
     """Bring the minutes that are over from the limit store to SQL; gives the number of rows written."""
     return books.book_closed_minutes(limit_store())
+
+
+@shared_task(name="usage.forget_what_is_old")
+def forget_what_is_old() -> int:
+    """Remove from SQL what has been kept for its time; gives the number of rows."""
+    return retention.forget_what_is_old(timezone.now())

@@ -1,0 +1,36 @@
+"""A standing is what the counters that enforce say of a key."""
+
+import pytest
+
+from tests.usage.test_books import hit
+from usage.limits.store import limit_store
+from usage.standing import standing_of
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_standing_is_what_the_limiter_counts(issue, driven_clock):
+    key, _ = issue(minute_override=4)
+    hit(key, 7)
+    standing = standing_of(key)
+    day, minute, concurrent = standing.quotas
+    assert (minute.used, minute.limit, minute.left, minute.level, minute.source) == (
+        4,
+        4,
+        0,
+        "full",
+        "this key's override",
+    )
+    assert (day.used, day.limit, day.level, day.source) == (4, 1000, "ok", "Free tier")
+    assert (concurrent.used, concurrent.limit) == (0, 5)
+    assert (minute.resets_at.timestamp(), day.resets_at.hour) == (driven_clock.seconds + 60, 0)
+    assert (standing.escalation, standing.live) == (1, True)
+
+
+def test_without_the_store_a_standing_knows_what_is_booked_and_says_so(issue, driven_clock, monkeypatch):
+    key, _ = issue()
+    monkeypatch.setattr(limit_store(), "url", "unix:///nowhere/valkey.sock")
+    monkeypatch.setattr(limit_store(), "_threads", type(limit_store()._threads)())
+    standing = standing_of(key)
+    assert (standing.live, standing.hits_24h) == (False, 0)
+    assert [quota.limit for quota in standing.quotas] == [1000, 30, 5]
