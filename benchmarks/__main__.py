@@ -1,15 +1,18 @@
-"""`python -m benchmarks [guard] [--seconds S] [--rounds N] …`, from the repository's root."""
+"""`python -m benchmarks [NAME …] [options]`, from the repository's root."""
 
 import argparse
 import signal
 import sys
 from subprocess import CalledProcessError
 
-from benchmarks import guard
-from benchmarks.guard import WrongAnswer
-from benchmarks.servers import NotStarted
+from benchmarks import NothingMeasured, flush, guard
 
-BENCHMARKS = {"guard": guard.run}
+# Each is a module with a SUMMARY that begins with its name, `add_arguments(group)` for options of its own,
+# and `run(asked)`, which prints what it measured and tells whether every promised floor was met.
+BENCHMARKS = {
+    "guard": guard,
+    "flush": flush,
+}
 
 
 def main() -> int:
@@ -17,27 +20,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure KoalaPanel. Without a name: every benchmark."
     )
-    parser.add_argument("name", nargs="?", choices=sorted(BENCHMARKS), help=guard.SUMMARY)
-    parser.add_argument(
-        "--seconds", type=float, default=2.0, help="of load per variant and round (%(default)s)"
-    )
-    parser.add_argument("--rounds", type=int, default=7, help="of all variants, interleaved (%(default)s)")
-    parser.add_argument("--threads", type=int, default=guard.THREADS, help="of the web worker (%(default)s)")
-    parser.add_argument("--connections", type=int, default=guard.CONNECTIONS, help="kept alive (%(default)s)")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"one or more of {', '.join(BENCHMARKS)}")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a promised floor is missed")
+    for benchmark in BENCHMARKS.values():
+        benchmark.add_arguments(parser.add_argument_group(benchmark.SUMMARY))
     asked = parser.parse_args()
-    if asked.seconds <= 0 or min(asked.rounds, asked.threads, asked.connections) < 1:
-        parser.error("--seconds, --rounds, --threads and --connections must be positive")
+    if unknown := set(asked.names) - BENCHMARKS.keys():
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
 
     # Like Ctrl-C: leave every `with` block, so that no server and no directory stays behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    chosen = [BENCHMARKS[asked.name]] if asked.name else list(BENCHMARKS.values())
     try:
-        met = [
-            run(asked.seconds, asked.rounds, threads=asked.threads, connections=asked.connections)
-            for run in chosen
-        ]
-    except (WrongAnswer, NotStarted, CalledProcessError) as error:
+        met = [BENCHMARKS[name].run(asked) for name in asked.names or BENCHMARKS]
+    except (NothingMeasured, CalledProcessError) as error:
         print(f"Nothing was measured: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

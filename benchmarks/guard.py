@@ -15,6 +15,7 @@ The load must not be what is measured: it runs in a process of its own, and the 
 core it needed. At 14,000 requests per second that was a quarter.
 """
 
+import argparse
 import http.client
 import json
 import os
@@ -31,6 +32,7 @@ from statistics import median
 
 import redis
 
+from benchmarks import NothingMeasured, arguments
 from benchmarks.load import Order, Spell
 from benchmarks.servers import WebServer, clean_environment, limit_store, site_environment, web_server
 
@@ -72,7 +74,7 @@ VARIANTS = (
 )
 
 
-class WrongAnswer(Exception):
+class WrongAnswer(NothingMeasured):
     """A variant answered something else than it is measured for."""
 
 
@@ -88,8 +90,24 @@ class Results:
     store_reads: list[float] = field(default_factory=list)
 
 
-def run(seconds: float, rounds: int, *, threads: int = THREADS, connections: int = CONNECTIONS) -> bool:
+def add_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--seconds", type=arguments.seconds, default=2.0, help="of load per variant and round (%(default)s)"
+    )
+    group.add_argument(
+        "--rounds", type=arguments.positive, default=7, help="of all variants, interleaved (%(default)s)"
+    )
+    group.add_argument(
+        "--threads", type=arguments.positive, default=THREADS, help="of the web worker (%(default)s)"
+    )
+    group.add_argument(
+        "--connections", type=arguments.positive, default=CONNECTIONS, help="kept alive (%(default)s)"
+    )
+
+
+def run(asked: argparse.Namespace) -> bool:
     """Measure and print the table; tells whether every promised floor was met."""
+    seconds, rounds, threads, connections = asked.seconds, asked.rounds, asked.threads, asked.connections
     print(f"{SUMMARY}\n{_machine()}")
     print(
         f"1 worker, {threads} blocking threads, {connections} connections, {rounds} rounds of {seconds:g} s\n"

