@@ -5,8 +5,8 @@ from usage.routes import ApiRoute
 from usage.routes import register as register_routes
 
 ROUTES = (
-    ApiRoute("convert", "POST", "/api/v1/convert", charged=True),
-    ApiRoute("convert", "POST", "/convert", charged=True, dialect=Dialect.SHORT),
+    ApiRoute("convert", "POST", "/api/v1/convert", charged=True, starts_job=True),
+    ApiRoute("convert", "POST", "/convert", charged=True, starts_job=True, dialect=Dialect.SHORT),
     ApiRoute("jobs", "GET", "/api/v1/jobs/"),
     ApiRoute("jobs", "GET", "/job/", dialect=Dialect.SHORT),
     ApiRoute("conversions", "GET", "/api/v1/conversions"),

@@ -24,6 +24,7 @@ IPV6_PREFIX = ENV.IPV6_PREFIX
 UPLOAD_MAX_BYTES = ENV.UPLOAD_MAX_BYTES
 IMAGE_MAX_PIXELS = ENV.IMAGE_MAX_PIXELS
 JOB_WAIT_SECONDS = ENV.JOB_WAIT_SECONDS
+WEB_WORKERS = ENV.WEB_WORKERS
 DEBUG = False
 
 # --- What it is made of ----------------------------------------------------------------------------------

@@ -14,7 +14,8 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from accounts.models import ApiKey, Tier, User
-from usage.limits.store import limit_store
+from usage.limits.store import LADDER, limit_store
+from usage.models import EscalationPolicy
 from usage.subjects import key_subject_id
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,12 @@ def announce_deleted_key(instance: ApiKey, **_: Any) -> None:
 def announce_tier(instance: Tier, created: bool, **_: Any) -> None:
     if not created:
         _after_commit(lambda: limit_store().announce_tier(instance.slug, instance.revision))
+
+
+@receiver(post_save, sender=EscalationPolicy)
+def announce_ladder(instance: EscalationPolicy, created: bool, **_: Any) -> None:
+    if not created:
+        _after_commit(lambda: limit_store().announce_tier(LADDER, instance.revision))
 
 
 @receiver(post_save, sender=User)

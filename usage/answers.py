@@ -1,15 +1,16 @@
 """The guard's own answers: what a client gets that never reaches a view."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 
 from accounts import api_keys
-from usage.escalation.steps import STRIKES_TO_COOLDOWN
+from usage.escalation.ladder import COOLDOWN, Ladder
 from usage.limits import headers
 from usage.limits.decision import Decision
-from usage.limits.kinds import REFUSED_BY, Kind
+from usage.limits.kinds import REFUSED_BY, Kind, Verdict
 from usage.limits.refusals import Refusal, refusal
 from usage.routes import ApiRoute
 from usage.subjects import Subject
@@ -24,27 +25,56 @@ _WHY_REFUSED = {
 }
 
 
-def over_limit(route: ApiRoute, accept: str, subject: Subject, decision: Decision) -> Refusal:
-    """429 for a request that `decision` refused."""
-    kind = REFUSED_BY[decision.verdict]
+def over_limit(route: ApiRoute, accept: str, subject: Subject, decision: Decision, ladder: Ladder) -> Refusal:
+    """429 for a request that `decision` refused: over a limit, or blocked by the ladder."""
     retry_after = decision.retry_after
-    if kind is Kind.CONCURRENT:
-        number, each, then = decision.limits.concurrent, "concurrent request", "one of them has to end first."
+    kind: Kind | None = None
+    if decision.verdict is Verdict.BLOCKED:
+        code = "cooldown" if decision.escalation == COOLDOWN else "blocked"
+        name = ladder.steps[decision.escalation].name
+        end = datetime.fromtimestamp(decision.escalation_until, UTC)
+        detail = (
+            f"{name} after too many refused requests: requests that count are refused until "
+            f"{end:%Y-%m-%d %H:%M:%S} UTC, {retry_after} s from now."
+        )
     else:
-        number = decision.limits.minute if kind is Kind.MINUTE else decision.limits.day
-        each, then = "request", f"the next window opens in {retry_after} s."
-    plural = "" if number == 1 else "s"
-    per = "" if kind is Kind.CONCURRENT else f" per {kind}"
+        code, kind = "rate_limited", REFUSED_BY[decision.verdict]
+        detail = _over(kind, decision)
     return refusal(
-        "rate_limited",
-        f"{number} {each}{plural}{per}; {then}",
+        code,
+        detail,
         dialect=route.dialect,
         accept=accept,
         limit=kind,
         retry_after=retry_after,
-        escalation=_escalation(subject, decision),
+        escalation=_escalation(subject, decision, ladder),
         headers=headers.of_decision(decision),
     )
+
+
+def over_share(route: ApiRoute, accept: str, subject: Subject, retry_after: int) -> Refusal:
+    """429 where this process alone counts, because the limit store is down."""
+    return refusal(
+        "rate_limited",
+        f"{subject.limits.minute} requests per minute, fewer while limits are checked in a hurry; "
+        f"the next window opens in {retry_after} s.",
+        dialect=route.dialect,
+        accept=accept,
+        limit=Kind.MINUTE,
+        retry_after=retry_after,
+        headers=headers.of_limits(subject.limits),
+    )
+
+
+def _over(kind: Kind, decision: Decision) -> str:
+    if kind is Kind.CONCURRENT:
+        number, each, then = decision.limits.concurrent, "concurrent request", "one of them has to end first."
+    else:
+        number = decision.limits.minute if kind is Kind.MINUTE else decision.limits.day
+        each, then = "request", f"the next window opens in {decision.retry_after} s."
+    plural = "" if number == 1 else "s"
+    per = "" if kind is Kind.CONCURRENT else f" per {kind}"
+    return f"{number} {each}{plural}{per}; {then}"
 
 
 def refused_key(route: ApiRoute, accept: str, key: str, subject: Subject | None) -> Refusal:
@@ -88,10 +118,11 @@ def explain_url(subject: Subject) -> str:
     return f"{url}?key={subject.key_start}" if subject.key_start else url
 
 
-def _escalation(subject: Subject, decision: Decision) -> dict[str, Any]:
+def _escalation(subject: Subject, decision: Decision, ladder: Ladder) -> dict[str, Any]:
+    needed = ladder.strikes_above(decision.escalation, subject.id)
     return {
         "tier": decision.escalation,
         "until": decision.escalation_until or None,
-        "strikes_to_next_tier": max(0, STRIKES_TO_COOLDOWN - decision.strikes),
+        "strikes_to_next_tier": max(0, needed - decision.strikes),
         "explain_url": explain_url(subject),
     }

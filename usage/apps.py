@@ -6,3 +6,7 @@ class UsageConfig(AppConfig):
 
     def ready(self) -> None:
         from usage import announcements  # noqa: F401  (connects its signal receivers)
+        from usage.escalation.memory import SqlMemory
+        from usage.limits.store import limit_store
+
+        limit_store().memory = SqlMemory()

@@ -2,30 +2,44 @@
 
 It knows nothing of Django's requests and responses, so that a refusal costs none of what they cost: see
 `usage.wsgi` and `usage.middleware`, its two doors. A warm request runs no SQL and makes one round trip to the
-limit store.
+limit store; one from a subject that is known to be blocked makes none.
 """
 
 import logging
+import math
 import time
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+import redis
 from django.db import DatabaseError
 
 from accounts.client_address import client_network
 from usage import answers, routes
+from usage.escalation import following, recording
+from usage.known_blocks import KnownBlocks
 from usage.known_subjects import KnownSubjects
 from usage.limits import headers
-from usage.limits.decision import Decision
-from usage.limits.kinds import Verdict
+from usage.limits.decision import MINUTE, Decision
+from usage.limits.kinds import Kind, Verdict
 from usage.limits.link import LimitStoreDown
 from usage.limits.refusals import Refusal
-from usage.limits.store import limit_store
+from usage.limits.share import LocalShares
+from usage.limits.store import FAILED, UNDONE, WELL, limit_store
+from usage.local_hits import local_hits
+from usage.outcomes import UNAVAILABLE
 from usage.presented_key import presented_key
 from usage.routes import ApiRoute
 from usage.subjects import Subject
 
 logger = logging.getLogger(__name__)
+
+SUSPENSION = "key_suspended"
+# Leases that could not be returned while the store was away; more of them end by themselves.
+UNSETTLED = 10_000
+SETTLED_AT_A_TIME = 10
 
 
 class Admission(NamedTuple):
@@ -40,57 +54,147 @@ class Admission(NamedTuple):
     lease: str | None
 
 
+class Request(NamedTuple):
+    """What the guard reads of a request; its environment has the rest."""
+
+    environ: Mapping[str, Any]
+    route: ApiRoute
+    accept: str
+    key: str | None
+
+
 class Guard:
     """Thread-safe; one per process is enough, and remembers the subjects it has met."""
 
     def __init__(self, known: KnownSubjects) -> None:
         self._store = limit_store()
         self._known = known
+        self._blocks = KnownBlocks()
+        self._shares = LocalShares()
+        self._hits = local_hits()
+        self._unsettled: deque[tuple[Subject, str, str, str]] = deque(maxlen=UNSETTLED)
         self._complained_at = 0.0
 
     def check(self, environ: Mapping[str, Any]) -> Admission | Refusal:
         """Decide about a request for an API path (`routes.is_api_path`), and charge it if it is admitted."""
+        request = Request(
+            environ,
+            routes.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")),
+            environ.get("HTTP_ACCEPT", ""),
+            presented_key(environ),
+        )
         try:
-            return self._check(environ)
+            return self._check(request)
         except DatabaseError as error:
             self._complain("The database can't be asked for a key or a tier", error)
-            route = routes.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
-            return answers.limits_unavailable(route, environ.get("HTTP_ACCEPT", ""), None)
+            return answers.limits_unavailable(request.route, request.accept, None)
 
-    def _check(self, environ: Mapping[str, Any]) -> Admission | Refusal:
-        route = routes.find(environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""))
-        accept = environ.get("HTTP_ACCEPT", "")
-        key = presented_key(environ)
-        subject = self._subject(environ, key)
+    def _check(self, request: Request) -> Admission | Refusal:
+        route = request.route
+        subject = self._subject(request)
         if subject is None or _is_refused(subject, route):
-            return answers.refused_key(route, accept, key or "", subject)
+            return self._refuse_key(request, subject)
+        if route.charged:
+            block = self._blocks.recall(subject.id)
+            if block is not None:
+                self._count(request, subject, block.outcome)
+                return self._refuse(request, subject, block)
         lease = self._store.new_lease() if route.charged else None
-        decision: Decision | None = None
         try:
             decision = self._store.decide(subject, route.name, lease)
             if decision.verdict is Verdict.STALE:
-                fresh = self._subject(environ, key, fresh=True)
+                self._store.reload_ladder()
+                fresh = self._subject(request, fresh=True)
                 if fresh is None or _is_refused(fresh, route):
-                    return answers.refused_key(route, accept, key or "", fresh)
+                    return self._refuse_key(request, fresh)
                 subject = fresh
                 # Should SQL still be behind (a replica), what it says is the best we have.
                 decision = self._store.insist(subject, route.name, lease)
         except LimitStoreDown as error:
             self._complain("The limit store is down", error)
-        if decision is None:
-            return _without_limits(route, accept, subject)
-        if lease is not None and decision.verdict is not Verdict.ADMITTED:
-            return answers.over_limit(route, accept, subject, decision)
-        return Admission(route, subject, headers.of_decision(decision), lease)
+            if lease is not None:
+                self._unsettled.append((subject, route.name, lease, UNDONE))
+            return self._without_store(request, subject)
+        if self._unsettled:
+            self._settle_late()
+        if decision.verdict is Verdict.SUSPENDED and not route.open_to_suspended:
+            return self._suspend(request, subject, decision)
+        if lease is None or decision.verdict is Verdict.ADMITTED:
+            return Admission(route, subject, headers.of_decision(decision), lease)
+        if decision.verdict is Verdict.BLOCKED:
+            self._blocks.remember(subject.id, decision)
+        hit = (subject.id, decision.now // MINUTE, route.name, decision.outcome)
+        self._hits.sample(hit, request.environ)
+        return self._refuse(request, subject, decision)
 
     def settle(self, admission: Admission, status: int) -> None:
         """An admitted request was answered with `status`: return its lease, if it took one."""
         if admission.lease is None:
             return
+        outcome = FAILED if status >= 400 else WELL
         try:
-            self._store.settle(admission.subject, admission.route.name, admission.lease, failed=status >= 400)
+            self._store.settle(admission.subject, admission.route.name, admission.lease, outcome)
         except LimitStoreDown as error:
-            self._complain("A lease was not returned; it ends by itself", error)
+            self._complain("A lease will be returned later", error)
+            self._unsettled.append((admission.subject, admission.route.name, admission.lease, outcome))
+
+    def _refuse(self, request: Request, subject: Subject, decision: Decision) -> Refusal:
+        return answers.over_limit(request.route, request.accept, subject, decision, self._store.ladder)
+
+    def _refuse_key(self, request: Request, subject: Subject | None) -> Refusal:
+        if subject is not None and subject.refusal == SUSPENSION and request.route.charged:
+            self._count(request, subject, Verdict.SUSPENDED.name.lower())
+        return answers.refused_key(request.route, request.accept, request.key or "", subject)
+
+    def _suspend(self, request: Request, subject: Subject, decision: Decision) -> Refusal:
+        """The store says that the key is suspended. The request that caused it writes that down in SQL."""
+        if decision.change:
+            try:
+                change = following.change_of(self._store, subject.bucket, decision.change)
+                if change is not None:
+                    self._known.before_sql()
+                    recording.record(change)
+            except (redis.RedisError, DatabaseError) as error:
+                logger.warning("A suspension will be written down by the worker: %s", error)
+        suspended = replace(subject, refusal=SUSPENSION)
+        return answers.refused_key(request.route, request.accept, request.key or "", suspended)
+
+    def _without_store(self, request: Request, subject: Subject) -> Admission | Refusal:
+        """While the limit store is down: known blocks hold, nothing that starts a job goes on, other charged
+        routes go on within this process's share of the limit, and no state is guessed."""
+        route = request.route
+        if not route.charged:
+            return Admission(route, subject, headers.of_limits(subject.limits), None)
+        block = self._blocks.recall(subject.id, math.inf)
+        if block is not None:
+            self._count(request, subject, block.outcome)
+            return self._refuse(request, subject, block)
+        if not route.starts_job:
+            retry_after = self._shares.take(subject)
+            if retry_after is None:
+                return Admission(route, subject, headers.of_limits(subject.limits), None)
+            self._count(request, subject, Kind.MINUTE)
+            return answers.over_share(route, request.accept, subject, retry_after)
+        self._count(request, subject, UNAVAILABLE)
+        return answers.limits_unavailable(route, request.accept, subject)
+
+    def _settle_late(self) -> None:
+        """The store is back: a few of the leases that could not be returned, with each request."""
+        for _ in range(SETTLED_AT_A_TIME):
+            try:
+                late = self._unsettled.popleft()
+            except IndexError:
+                return
+            try:
+                self._store.settle(*late)
+            except LimitStoreDown:
+                self._unsettled.append(late)
+                return
+
+    def _count(self, request: Request, subject: Subject, outcome: str) -> None:
+        """A hit that the store doesn't hear of from this request."""
+        hit = (subject.id, int(time.time()) // MINUTE, request.route.name, outcome)
+        self._hits.count(hit, request.environ)
 
     def _complain(self, what: str, error: Exception) -> None:
         """Log, but once a second: it is said of every request while it lasts."""
@@ -98,21 +202,12 @@ class Guard:
             self._complained_at = time.monotonic()
             logger.warning("%s: %s", what, error)
 
-    def _subject(self, environ: Mapping[str, Any], key: str | None, *, fresh: bool = False) -> Subject | None:
-        if key is None:
-            return self._known.by_network(client_network(environ), fresh=fresh)
-        return self._known.by_key(key, fresh=fresh)
+    def _subject(self, request: Request, *, fresh: bool = False) -> Subject | None:
+        if request.key is None:
+            return self._known.by_network(client_network(request.environ), fresh=fresh)
+        return self._known.by_key(request.key, fresh=fresh)
 
 
 def _is_refused(subject: Subject, route: ApiRoute) -> bool:
     """Whether the key itself is refused; a suspended one keeps the downloads it has paid for."""
-    return subject.refusal is not None and not (
-        route.open_to_suspended and subject.refusal == "key_suspended"
-    )
-
-
-def _without_limits(route: ApiRoute, accept: str, subject: Subject) -> Admission | Refusal:
-    """While the limit store is down: nothing that costs us goes on, and no state is guessed."""
-    if route.charged:
-        return answers.limits_unavailable(route, accept, subject)
-    return Admission(route, subject, headers.of_limits(subject.limits), None)
+    return subject.refusal is not None and not (route.open_to_suspended and subject.refusal == SUSPENSION)

@@ -53,7 +53,7 @@ class KnownSubjects:
     """
 
     def __init__(self, capacity: int = 20_000, before_sql: Callable[[], None] = lambda: None) -> None:
-        self._before_sql = before_sql
+        self.before_sql = before_sql
         self._keys = _Bounded(capacity)
         self._networks = _Bounded(capacity)
         # Apart from the good ones, so that made-up keys can't push those out.
@@ -76,7 +76,7 @@ class KnownSubjects:
             known = self._unknown.get(name)
             if known is not None and known[0] > time.monotonic():
                 return None
-        self._before_sql()
+        self.before_sql()
         key = api_keys.find(text)
         if key is None:
             self._keys.pop(name, None)
@@ -92,7 +92,7 @@ class KnownSubjects:
             known = self._networks.get(network)
             if known is not None and known[0] > time.monotonic() and known[1] is not None:
                 return known[1]
-        self._before_sql()
+        self.before_sql()
         subject = subjects.of_network(network, Tier.objects.get(slug=Tier.ANONYMOUS))
         self._networks.keep(network, subject, GOOD_SECONDS)
         return subject

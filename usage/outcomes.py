@@ -1,6 +1,7 @@
 """What becomes of a charged request, in the names under which the limit store counts it in its minute."""
 
 ADMITTED = "admitted"
+UNAVAILABLE = "unavailable"  # refused because the limit store was down
 FAILED = "failed"  # admitted as well, and answered with an error
 
 # What refuses requests, and the column of the books that counts it.
@@ -11,7 +12,7 @@ HITS = {
     "cooldown": "blocked_hits",
     "blocked": "blocked_hits",
     "suspended": "blocked_hits",
-    "unavailable": "other_hits",
+    UNAVAILABLE: "other_hits",
 }
 
 # For so long after a minute's end web processes still bring the hits that they refused themselves.

@@ -13,7 +13,8 @@ from usage.limits.refusals import Dialect
 class ApiRoute:
     """One route. A path that ends in a slash stands for everything below it.
 
-    `charged` requests count against minute, day and concurrency; the others only carry the headers.
+    `charged` requests count against minute, day and concurrency; the others only carry the headers. What
+    `starts_job` is refused while the limit store is down; other charged routes then go on within a share.
     `open_to_suspended` routes serve what was already paid for.
     """
 
@@ -21,6 +22,7 @@ class ApiRoute:
     method: str
     path: str
     charged: bool = False
+    starts_job: bool = False
     dialect: Dialect = Dialect.API
     open_to_suspended: bool = False
 

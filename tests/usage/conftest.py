@@ -6,7 +6,30 @@ import redis
 from accounts import api_keys
 from accounts.models import ApiKey, User
 from tests.usage.clock import Clock
+from usage.escalation.ladder import Ladder
+from usage.limits.breaker import Breaker
 from usage.limits.store import limit_store
+from usage.local_hits import LocalHits, local_hits
+from usage.subjects import BUCKETS
+
+
+@pytest.fixture(autouse=True)
+def a_process_that_has_just_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left of the test before: no open breaker, no other ladder than the seeded one, no waiting hits.
+
+    Hits are brought when a test says so, not by a thread.
+    """
+    monkeypatch.setattr(limit_store(), "breaker", Breaker())
+    monkeypatch.setattr(limit_store(), "ladder", Ladder(revision=1))
+    monkeypatch.setattr(LocalHits, "_begin", lambda self: None)
+    local_hits()._start_over()
+
+
+@pytest.fixture
+def built(db: None, valkey: redis.Redis) -> None:
+    """Every bucket of the process's limit store has been built from SQL."""
+    for bucket in range(BUCKETS):
+        limit_store().memory.build(limit_store(), bucket)
 
 
 @pytest.fixture

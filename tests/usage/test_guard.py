@@ -249,7 +249,7 @@ def test_while_a_request_is_worked_on_it_holds_its_place(api, new_client, issue,
 
 
 def test_the_warm_path_runs_no_sql_and_makes_one_round_trip(
-    api, issue, django_assert_num_queries, monkeypatch
+    api, issue, built, django_assert_num_queries, monkeypatch
 ):
     _, text = issue()
     with django_assert_num_queries(1):

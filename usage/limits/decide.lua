@@ -1,30 +1,41 @@
--- decide: one request of one subject, checked against every limit, then charged to every window.
+-- decide: one request of one subject, checked against the ladder and every limit, then charged to every window.
 --
--- All or nothing: a request that any limit refuses charges no window. Integers only. The clock is the
--- store's own, so that every web process agrees on when a window ends.
+-- All or nothing: a request that is refused charges no window. Integers only. The clock is the store's own, so
+-- that every web process agrees on when a window ends. The ladder's rules are written once more in Python,
+-- with their reasons: usage/escalation/ladder.py.
 --
 -- KEYS[1] state   hash    …{b}:s:<subject>
---     m  minute it counts in (Unix minutes)    mc charged in it    mh minute- and day-refusals in it
+--     m  minute it counts in (Unix minutes)    mc charged in it    mh refusals in it that may make it a strike
 --     d  day it counts in (Unix days)          dc charged in it
 --     lr minute of the last minute- or day-refusal
 --     r  newest revision of the key, where one was announced
---     e  escalation tier    u its end (Unix seconds)    k strikes       (the ladder's; read here)
+--     e  escalation tier (2 to 5)   u end of its block (Unix s; 0 = none, or until a person ends it)
+--     k  strikes as of lr   g nothing strikes before (Unix s)   c clean since (Unix s)   v version: changes of e
 -- KEYS[2] leases  zset    …{b}:f:<subject>   lease id -> expiry (Unix milliseconds)
--- KEYS[3] tiers   hash    …{b}:t             tier slug -> newest announced revision
+-- KEYS[3] bucket  hash    …{b}:t             tier slug -> newest announced revision, "*ladder" -> the same for
+--     the ladder, "*life" -> an id that the bucket has from when it was built from SQL: without it nothing here
+--     is known to be true
 -- KEYS[4] usage   prefix  …{b}:u:            + minute: hash "subject|route|outcome" -> n
 --     (a prefix, because only the store's clock knows the minute; its tag keeps it in the same slot)
+-- KEYS[5] changes stream  …{b}:ev            an entry for each change of a tier from 2 up, for the worker
 --
 -- ARGV  1 subject   2 minute limit   3 day limit   4 concurrent limit   (-1 = none)
 --       5 the caller's revision of the key   6 tier slug   7 the caller's revision of the tier
---       8 a lease's life (ms)
---       9 route   10 lease id ("" = look only: nothing is charged, leased or booked)
---      11 now (Unix microseconds; "" = the store's clock; tests drive it)
+--       8 a lease's life (ms)   9 the caller's revision of the ladder
+--      10 the ladder's numbers, as `Ladder.numbers` puts them together; taken apart only where they are needed
+--      11 route   12 lease id ("" = look only: nothing is charged, leased, booked or moved)
+--      13 now (Unix microseconds; "" = the store's clock; tests drive it)
 --
--- Reply  1 verdict (0 admitted, 1 minute, 2 day, 3 concurrent, 9 stale: reload the limits and ask again)
+-- Reply  1 verdict (0 admitted, 1 minute, 2 day, 3 concurrent, 4 blocked, 5 suspended,
+--                   8 empty: build the bucket and ask again, 9 stale: reload the limits and ask again)
 --        2 now (Unix s)  3 minute count  4 day count  5 in flight
---        6 escalation tier  7 its end (Unix s, 0 = none)  8 strikes
+--        6 escalation tier  7 its end (Unix s, 0 = none)  8 strikes  9 id of the change that this request caused
 
-local time = ARGV[11]
+local TTL = 172800 -- two days: longer than the longest window
+local CHANGES_KEPT, CHANGES_TTL = 10000, 2592000
+local USAGE_TTL = 604800 -- a week for the worker to book it
+
+local time = ARGV[13]
 local sec, usec
 if time == '' then
   time = redis.call('TIME')
@@ -38,11 +49,16 @@ local now_ms = sec * 1000 + math.floor(usec / 1000)
 local minute = math.floor(sec / 60)
 local day = math.floor(sec / 86400)
 
-local state = redis.call('HMGET', KEYS[1], 'm', 'mc', 'mh', 'd', 'dc', 'lr', 'r', 'e', 'u', 'k')
-local tier_revision = redis.call('HGET', KEYS[3], ARGV[6])
+local bucket = redis.call('HMGET', KEYS[3], ARGV[6], '*ladder', '*life')
+if not bucket[3] then
+  return {8, sec, 0, 0, 0, 0, 0, 0, ''}
+end
+local state = redis.call('HMGET', KEYS[1],
+  'm', 'mc', 'mh', 'd', 'dc', 'lr', 'r', 'e', 'u', 'k', 'g', 'c', 'v')
 if (state[7] and tonumber(state[7]) > tonumber(ARGV[5]))
-  or (tier_revision and tonumber(tier_revision) > tonumber(ARGV[7])) then
-  return {9, sec, 0, 0, 0, 0, 0, 0}
+  or (bucket[1] and tonumber(bucket[1]) > tonumber(ARGV[7]))
+  or (bucket[2] and tonumber(bucket[2]) > tonumber(ARGV[9])) then
+  return {9, sec, 0, 0, 0, 0, 0, 0, ''}
 end
 
 local same_minute = tonumber(state[1]) == minute
@@ -58,13 +74,103 @@ if in_flight > 0 then
   if redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now_ms) > 0 then
     in_flight = redis.call('ZCARD', KEYS[2])
   end
-  replayed = ARGV[10] ~= '' and redis.call('ZSCORE', KEYS[2], ARGV[10]) ~= false
+  replayed = ARGV[12] ~= '' and redis.call('ZSCORE', KEYS[2], ARGV[12]) ~= false
 end
+local charged = ARGV[12] ~= '' and not replayed
 
 local minute_limit, day_limit, concurrent_limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local escalation = tonumber(state[8]) or 0
+local block_end = tonumber(state[9]) or 0
+local kept_strikes = tonumber(state[10]) or 0 -- as of the last refusal
+local strikes = 0                             -- as of now
+local grace_end = tonumber(state[11]) or 0
+local blocked = escalation == 5 or (escalation >= 2 and sec < block_end)
+local change = ''
+
+local refusals, percent, forgive, warned, decay, grace, highest
+local steps = {}
+local function read_ladder()
+  local number = {}
+  for text in string.gmatch(ARGV[10], '%d+') do
+    number[#number + 1] = tonumber(text)
+  end
+  refusals, percent, forgive, warned, decay, grace, highest = unpack(number, 1, 7)
+  for tier = 2, 5 do
+    steps[tier] = {strikes = number[4 + 2 * tier], seconds = number[5 + 2 * tier]}
+  end
+end
+local function is_bad(hits)
+  return hits >= refusals and hits * 100 >= minute_limit * percent
+end
+
+-- The ladder. Most requests come from the ground, where there is nothing to do.
+if escalation > 0 or last_refusal > 0 then
+  read_ladder()
+
+  -- A minute is judged when it is over.
+  if not same_minute and is_bad(tonumber(state[3]) or 0) then
+    kept_strikes = kept_strikes + 1
+  end
+  strikes = math.max(0, kept_strikes - math.floor((minute - last_refusal) / forgive))
+
+  local cause, before
+  local clean_since, version = tonumber(state[12]) or 0, tonumber(state[13]) or 0
+  if escalation >= 2 and not blocked then
+    clean_since = math.max(clean_since, block_end)
+    local drops = math.floor((sec - clean_since) / decay)
+    if drops > 0 then
+      cause, before = 'decay', escalation
+      escalation = escalation - drops
+      if escalation < 2 then
+        escalation = 0
+      end
+      clean_since = clean_since + drops * decay
+      block_end = 0
+    end
+  end
+
+  -- A block begins with a request, not by the clock: who stops in time is not blocked.
+  local above = math.min(math.max(escalation, 1) + 1, highest)
+  if charged and not blocked and above >= 2 and strikes >= steps[above].strikes then
+    cause, before = 'strikes', before or math.max(escalation, 1)
+    escalation, blocked = above, true
+    block_end = escalation == 5 and 0 or sec + steps[above].seconds
+    clean_since = math.max(sec, block_end)
+    grace_end = block_end == 0 and 0 or block_end + grace
+  end
+
+  if cause and charged then
+    version = math.max(version + 1, sec) -- goes on growing even if the store forgets it
+    local judged = cause == 'strikes'
+    redis.call('HSET', KEYS[1], 'e', escalation, 'u', block_end, 'c', clean_since, 'v', version)
+    if judged then
+      redis.call('HSET', KEYS[1], 'k', 0, 'mh', 0, 'g', grace_end)
+    end
+    redis.call('EXPIRE', KEYS[1], math.max(0, block_end - sec) + escalation * decay + TTL)
+    change = bucket[3] .. ':' .. redis.call('XADD', KEYS[5], 'MAXLEN', '~', CHANGES_KEPT, '*',
+      'life', bucket[3], 'subject', ARGV[1], 'cause', cause, 'before', before, 'after', escalation,
+      'until', block_end, 'strikes', judged and strikes or 0, 'minute', judged and state[1] or 0,
+      'served', judged and state[2] or 0, 'refused', judged and state[3] or 0, 'limit', minute_limit,
+      'route', ARGV[11], 'at', sec, 'version', version, 'clean_since', clean_since,
+      'grace_until', grace_end)
+    redis.call('EXPIRE', KEYS[5], CHANGES_TTL)
+    if judged then
+      strikes, kept_strikes = 0, 0
+    end
+  end
+
+  if escalation == 0 and strikes == 0 and minute - last_refusal > warned then
+    last_refusal, kept_strikes = 0, 0 -- on the ground again
+  end
+end
+
 local verdict = 0
 if replayed then
   verdict = 0 -- its lease says that it was admitted and charged before
+elseif escalation == 5 then
+  verdict = 5
+elseif blocked then
+  verdict = 4
 elseif day_limit >= 0 and day_count >= day_limit then
   verdict = 2 -- before the minute: waiting for the minute's end would not help
 elseif minute_limit >= 0 and minute_count >= minute_limit then
@@ -73,9 +179,13 @@ elseif concurrent_limit >= 0 and in_flight >= concurrent_limit then
   verdict = 3
 end
 
-if ARGV[10] ~= '' and not replayed then
+if charged then
   local outcome
-  if verdict == 3 then
+  if verdict == 5 then
+    outcome = 'suspended'
+  elseif verdict == 4 then
+    outcome = escalation == 2 and 'cooldown' or 'blocked'
+  elseif verdict == 3 then
     outcome = 'concurrent'
   else
     if verdict == 0 then
@@ -83,28 +193,42 @@ if ARGV[10] ~= '' and not replayed then
       minute_count = minute_count + 1
       day_count = day_count + 1
       in_flight = in_flight + 1
-      redis.call('ZADD', KEYS[2], now_ms + tonumber(ARGV[8]), ARGV[10])
+      redis.call('ZADD', KEYS[2], now_ms + tonumber(ARGV[8]), ARGV[12])
       redis.call('PEXPIRE', KEYS[2], ARGV[8])
     else
       outcome = verdict == 1 and 'minute' or 'day'
-      minute_hits = minute_hits + 1
-      last_refusal = minute
+      if sec >= grace_end then
+        minute_hits = minute_hits + 1
+      end
+      last_refusal, kept_strikes = minute, strikes
+      if escalation >= 2 then
+        redis.call('HSET', KEYS[1], 'c', sec)
+      end
     end
     redis.call('HSET', KEYS[1], 'm', minute, 'mc', minute_count, 'mh', minute_hits,
       'd', day, 'dc', day_count, 'lr', last_refusal)
+    if kept_strikes ~= (tonumber(state[10]) or 0) then
+      redis.call('HSET', KEYS[1], 'k', kept_strikes)
+    end
     if not same_minute then
-      redis.call('EXPIRE', KEYS[1], 172800) -- two days: longer than the longest window
+      redis.call('EXPIRE', KEYS[1], escalation == 0 and TTL or escalation * decay + TTL)
     end
   end
   local usage = KEYS[4] .. minute
-  if redis.call('HINCRBY', usage, ARGV[1] .. '|' .. ARGV[9] .. '|' .. outcome, 1) == 1 then
-    redis.call('EXPIRE', usage, 604800) -- a week for the worker to book it
+  if redis.call('HINCRBY', usage, ARGV[1] .. '|' .. ARGV[11] .. '|' .. outcome, 1) == 1 then
+    redis.call('EXPIRE', usage, USAGE_TTL)
   end
 end
 
-local escalation = tonumber(state[8]) or 0
-if escalation == 0 and last_refusal > 0 and minute - last_refusal <= 10 then
-  escalation = 1 -- warned; ten clean minutes clear it
+if last_refusal > 0 then
+  if not refusals then
+    read_ladder()
+  end
+  if is_bad(minute_hits) then
+    strikes = strikes + 1 -- this minute will be one
+  end
+  if escalation == 0 and minute - last_refusal <= warned then
+    escalation = 1 -- warned; so many clean minutes clear it
+  end
 end
-return {verdict, sec, minute_count, day_count, in_flight,
-  escalation, tonumber(state[9]) or 0, tonumber(state[10]) or 0}
+return {verdict, sec, minute_count, day_count, in_flight, escalation, block_end, strikes, change}

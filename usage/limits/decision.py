@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from accounts.tiers import Limits
-from usage.limits.kinds import Verdict
+from usage.escalation.ladder import COOLDOWN
+from usage.limits.kinds import REFUSED_BY, Verdict
 
 MINUTE = 60
 DAY = 86_400
@@ -16,6 +17,7 @@ class Decision(NamedTuple):
     """What the limit store answered, with the limits it was asked about.
 
     Times are Unix seconds on the store's clock. The counts include this request if it was admitted.
+    `change` is the id of the change of tier that it caused, or "".
     """
 
     verdict: Verdict
@@ -27,10 +29,23 @@ class Decision(NamedTuple):
     escalation: int = 0
     escalation_until: int = 0
     strikes: int = 0
+    change: str = ""
 
     @property
     def admitted(self) -> bool:
         return self.verdict is Verdict.ADMITTED
+
+    @property
+    def outcome(self) -> str:
+        """Under which name the store counted it."""
+        if self.verdict is Verdict.BLOCKED:
+            return "cooldown" if self.escalation == COOLDOWN else "blocked"
+        return "suspended" if self.verdict is Verdict.SUSPENDED else REFUSED_BY[self.verdict]
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether charged requests are refused for a time, whatever the windows have left."""
+        return self.escalation_until > self.now
 
     @property
     def minute_end(self) -> int:
@@ -58,6 +73,8 @@ class Decision(NamedTuple):
                 return self.day_end - self.now
             case Verdict.CONCURRENT_FULL:
                 return CONCURRENCY_RETRY
+            case Verdict.BLOCKED:
+                return self.escalation_until - self.now
             case _:
                 return None
 

@@ -33,6 +33,8 @@ def of_decision(decision: Decision) -> dict[str, str]:
         state += f', "day";r={day_left};t={day_reset}'
     if concurrent is not None:
         state += f', "concurrent";r={max(0, concurrent - decision.in_flight)}'
+    if decision.is_blocked:
+        remaining, reset = 0, decision.escalation_until - now
     if not state:
         return {}
     described = {"RateLimit-Policy": policy(limits), "RateLimit": state[2:]}

@@ -18,6 +18,9 @@ class Verdict(IntEnum):
     MINUTE_FULL = 1
     DAY_FULL = 2
     CONCURRENT_FULL = 3
+    BLOCKED = 4  # by the ladder, for a time
+    SUSPENDED = 5  # by the ladder, until a person reactivates the key
+    EMPTY = 8  # the store has lost the subject's bucket: build it from SQL and ask again
     STALE = 9  # the caller's limits are older than the subject's: reload them and ask again
 
 

@@ -6,6 +6,7 @@ Every key has a time to live.
 """
 
 import itertools
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -13,43 +14,78 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from hashlib import sha1
 from importlib.resources import files
+from typing import Protocol
 
 import hiredis
 import redis
 from django.conf import settings
 
+from usage.escalation.ladder import Ladder
+from usage.limits.breaker import Breaker
 from usage.limits.decision import Decision
 from usage.limits.kinds import Verdict
 from usage.limits.link import LimitStoreDown, Link, pack
 from usage.subjects import BUCKETS, Subject, bucket_of
 
+logger = logging.getLogger(__name__)
+
 PREFIX = "kp1"  # the schema's version: a change of meaning takes a new one
 LEASE_MS = 120_000  # outlives a slow upload and the wait for a job; a killed worker's lease ends by itself
-ANNOUNCEMENT_SECONDS = 86_400  # longer than any process keeps a subject it read before the announcement
+# Longer than any process keeps a subject it read before the announcement. A bucket that nobody announced
+# anything in for so long is built anew, which does it no harm.
+ANNOUNCEMENT_SECONDS = 30 * 86_400
+KEY_ANNOUNCEMENT_SECONDS = 2 * 86_400
+# In a bucket's hash beside the tiers' slugs, which have no asterisk.
+LADDER, LIFE = "*ladder", "*life"
 
 DECIDE = (files("usage.limits") / "decide.lua").read_bytes()
 SETTLE = (files("usage.limits") / "settle.lua").read_bytes()
 _DECIDE_SHA = sha1(DECIDE, usedforsecurity=False).hexdigest()
 
+# How a request ended, in the words of `settle.lua`; undone: the client was refused after all.
+WELL, FAILED, UNDONE = "", "failed", "refused"
+
 NEWEST = 2**53 - 1  # larger than every revision, and exact in Lua's arithmetic
 
 _VERDICTS = {int(verdict): verdict for verdict in Verdict}
-_REPLY_LENGTH = 8
+_REPLY_LENGTH = 9
+
+
+class Memory(Protocol):
+    """What outlives the limit store."""
+
+    def ladder(self) -> Ladder:
+        """The ladder in force."""
+
+    def build(self, store: "LimitStore", bucket: int) -> None:
+        """Give a bucket that the store has lost what is remembered of it. Raises `redis.RedisError`."""
 
 
 class LimitStore:
     """Asks the limit store at `url`; safe to share between threads, each of which gets its own connection.
 
     `timeout` in seconds bounds connecting, and each word to and from the store.
+    `memory` is asked where the store has lost what it knew, and when the ladder has changed.
     `clock` gives Unix time in microseconds and replaces the store's own; only tests and replays pass one.
     """
 
-    def __init__(self, url: str, *, timeout: float, clock: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float,
+        memory: Memory | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
         self.url = url
+        self.memory = memory
+        self.breaker = Breaker()
+        # The ladder that decisions are made by. The default is older than any: the first decision says so.
+        self.ladder = Ladder()
         self._timeout = timeout
         self._clock = clock
         # For what is asked beside requests: pages, the books, announcements. Connects when first used.
-        self._client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+        self.client = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
         self._threads = threading.local()
         self._lease_prefix = os.urandom(6).hex()
         self._lease_numbers = itertools.count()
@@ -59,13 +95,38 @@ class LimitStore:
         """An id for a request, unlike any other's: it names the lease and makes a replay count once."""
         return f"{self._lease_prefix}{next(self._lease_numbers):x}"
 
-    def decide(self, subject: Subject, route: str, lease: str | None) -> Decision:
+    def decide(
+        self, subject: Subject, route: str, lease: str | None, *, ladder: Ladder | None = None
+    ) -> Decision:
         """Check and charge one request of `subject`; without a lease, only look.
 
-        One round trip. Raises `LimitStoreDown`; whatever the store makes of the request is then undone.
+        One round trip, if the store has lost nothing. Raises `LimitStoreDown`; whatever the store makes of
+        the request is then undone.
         """
-        arguments = (*_words(subject), route, lease or "", self._now())
-        undo = None if lease is None else lambda: self._settlement(subject, route, lease, "refused")
+        decision = self._ask(subject, route, lease, ladder or self.ladder)
+        if decision.verdict is Verdict.EMPTY:
+            self._build(subject.bucket)
+            decision = self._ask(subject, route, lease, ladder or self.ladder)
+            if decision.verdict is Verdict.EMPTY:
+                raise LimitStoreDown("it forgets what it is told")
+        return decision
+
+    def _ask(self, subject: Subject, route: str, lease: str | None, ladder: Ladder) -> Decision:
+        if not self.breaker.allows():
+            raise LimitStoreDown("it has failed too often, and is asked once a second")
+        try:
+            decision = self._exchange(subject, route, lease, ladder)
+        except LimitStoreDown:
+            if self.breaker.failed():
+                logger.error("The limit store is down: from here on one request a second asks whether it is")
+            raise
+        if self.breaker.succeeded():
+            logger.warning("The limit store is back")
+        return decision
+
+    def _exchange(self, subject: Subject, route: str, lease: str | None, ladder: Ladder) -> Decision:
+        arguments = (*_words(subject, ladder), route, lease or "", self.time_argument())
+        undo = None if lease is None else lambda: self._settlement(subject, route, lease, UNDONE)
         link = self._link()
         reply = link.ask(pack(("EVALSHA", _DECIDE_SHA, *arguments)), undo)
         if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
@@ -74,27 +135,59 @@ class LimitStore:
         if not isinstance(reply, list) or len(reply) != _REPLY_LENGTH or reply[0] not in _VERDICTS:
             link.close()
             raise LimitStoreDown(f"unexpected answer: {reply!r:.200}")
-        return Decision(_VERDICTS[reply[0]], subject.limits, *reply[1:])
+        return Decision._make((_VERDICTS[reply[0]], subject.limits, *reply[1:8], reply[8].decode()))
 
     def look(self, subject: Subject) -> Decision:
         """How the subject stands now, by limits that were just read; charges nothing. Raises as `decide`."""
-        return self.insist(subject, "", None)
+        decision = self.decide(subject, "", None)
+        if decision.verdict is Verdict.STALE:
+            self.reload_ladder()
+            decision = self.insist(subject, "", None)
+        return decision
+
+    def reload_ladder(self) -> None:
+        """Decide by the ladder that is in force now."""
+        if self.memory is not None:
+            self.ladder = self.memory.ladder()
+
+    def _build(self, bucket: int) -> None:
+        if self.memory is None:
+            raise LimitStoreDown("it is empty, and nothing is known that could be put there")
+        try:
+            self.memory.build(self, bucket)
+        except redis.RedisError as error:
+            raise LimitStoreDown(str(error)) from error
 
     def insist(self, subject: Subject, route: str, lease: str | None) -> Decision:
         """Decide by the limits given, whatever has been announced. Raises as `decide`."""
-        return self.decide(replace(subject, key_revision=NEWEST, tier_revision=NEWEST), route, lease)
+        subject = replace(subject, key_revision=NEWEST, tier_revision=NEWEST)
+        return self.decide(subject, route, lease, ladder=replace(self.ladder, revision=NEWEST))
 
-    def settle(self, subject: Subject, route: str, lease: str, *, failed: bool = False) -> None:
-        """Return a lease and book how the request ended. Waits for no reply; raises `LimitStoreDown`.
+    def settle(self, subject: Subject, route: str, lease: str, outcome: str = WELL) -> None:
+        """Return a lease and book how the request ended: `WELL`, `FAILED`, or `UNDONE`.
+
+        Waits for no reply; raises `LimitStoreDown`. Done twice it is done once.
 
         The script goes with it each time: where no reply is read, a NOSCRIPT would not be noticed.
         """
-        self._link().tell(self._settlement(subject, route, lease, "failed" if failed else ""))
+        self._link().tell(self._settlement(subject, route, lease, outcome))
 
     def _settlement(self, subject: Subject, route: str, lease: str, outcome: str) -> bytes:
-        state, leases, _, usage = _keys(subject.id)
+        state, leases, _, usage, _ = keys_of(subject.id)
         return pack(
-            ("EVAL", SETTLE, "3", state, leases, usage, lease, subject.id, route, outcome, self._now())
+            (
+                "EVAL",
+                SETTLE,
+                "3",
+                state,
+                leases,
+                usage,
+                lease,
+                subject.id,
+                route,
+                outcome,
+                self.time_argument(),
+            )
         )
 
     def booked(self, fields: Sequence[tuple[str, str, str]], minutes: Iterable[int]) -> dict[int, list[int]]:
@@ -104,9 +197,9 @@ class LimitStore:
         For pages: one round trip. Raises `redis.RedisError`.
         """
         minutes = list(minutes)
-        usage = _keys(fields[0][0])[3]
+        usage = keys_of(fields[0][0])[3]
         names = ["|".join(field) for field in fields]
-        pipeline = self._client.pipeline(transaction=False)
+        pipeline = self.client.pipeline(transaction=False)
         for minute in minutes:
             pipeline.hmget(f"{usage}{minute}", names)
         counts = pipeline.execute()
@@ -116,7 +209,7 @@ class LimitStore:
         """The store's clock, in Unix seconds. Raises `redis.RedisError`."""
         if self._clock is not None:
             return self._clock() // 1_000_000
-        seconds: int = self._client.time()[0]
+        seconds: int = self.client.time()[0]
         return seconds
 
     def sizes_of_bucket(self, bucket: int, minutes: Sequence[int]) -> dict[int, int]:
@@ -126,7 +219,7 @@ class LimitStore:
         """
         usage = f"{PREFIX}:{{{bucket}}}:u:"
         hours = [minutes[first : first + 60] for first in range(0, len(minutes), 60)]
-        pipeline = self._client.pipeline(transaction=False)
+        pipeline = self.client.pipeline(transaction=False)
         for hour in hours:
             pipeline.exists(*(f"{usage}{minute}" for minute in hour))
         used = [minute for hour, n in zip(hours, pipeline.execute(), strict=True) if n for minute in hour]
@@ -160,30 +253,32 @@ class LimitStore:
     def _hashes(self, prefix: str, minutes: Iterable[int]) -> dict[int, dict[bytes, bytes]]:
         """The hashes of some minutes in one round trip; those that aren't there are left out."""
         minutes = list(minutes)
-        pipeline = self._client.pipeline(transaction=False)
+        pipeline = self.client.pipeline(transaction=False)
         for minute in minutes:
             pipeline.hgetall(f"{prefix}{minute}")
         return {minute: one for minute, one in zip(minutes, pipeline.execute(), strict=True) if one}
 
     def announce_key(self, subject_id: str, revision: int) -> None:
         """Make every process reload this key before its next decision. Raises `redis.RedisError`."""
-        state = _keys(subject_id)[0]
-        pipeline = self._client.pipeline()
+        state = keys_of(subject_id)[0]
+        pipeline = self.client.pipeline()
         pipeline.hset(state, "r", revision)
-        # Not shortened: the hash may hold a day's count.
-        pipeline.expire(state, 2 * ANNOUNCEMENT_SECONDS)
+        # Never shortened: the hash may hold a day's count, or a block.
+        pipeline.expire(state, KEY_ANNOUNCEMENT_SECONDS, nx=True)
+        pipeline.expire(state, KEY_ANNOUNCEMENT_SECONDS, gt=True)
         pipeline.execute()
 
     def announce_tier(self, slug: str, revision: int) -> None:
-        """As `announce_key`, for every subject of a tier."""
-        pipeline = self._client.pipeline(transaction=False)
+        """As `announce_key`, for every subject of a tier (or, by the name `LADDER`, for the ladder)."""
+        pipeline = self.client.pipeline(transaction=False)
         for bucket in range(BUCKETS):
             tiers = f"{PREFIX}:{{{bucket}}}:t"
             pipeline.hset(tiers, slug, revision)
             pipeline.expire(tiers, ANNOUNCEMENT_SECONDS)
         pipeline.execute()
 
-    def _now(self) -> str:
+    def time_argument(self) -> str:
+        """The scripts' last word: empty for the store's own clock."""
         return "" if self._clock is None else str(self._clock())
 
     def _link(self) -> Link:
@@ -199,20 +294,27 @@ class LimitStore:
 
 
 @lru_cache(maxsize=8192)
-def _words(subject: Subject) -> tuple[str, ...]:
+def _words(subject: Subject, ladder: Ladder) -> tuple[str, ...]:
     """What `decide.lua` is told of a subject, the same for each of its requests."""
     minute, day, concurrent, _, _ = ("-1" if limit is None else str(limit) for limit in subject.limits)
     return (
-        *("4", *_keys(subject.id)),
+        *("5", *keys_of(subject.id)),
         *(subject.id, minute, day, concurrent),
         *(str(subject.key_revision), subject.tier, str(subject.tier_revision), str(LEASE_MS)),
+        *(str(ladder.revision), ladder.numbers(subject.id)),
     )
 
 
 @lru_cache(maxsize=8192)
-def _keys(subject_id: str) -> tuple[str, str, str, str]:
-    tag = f"{PREFIX}:{{{bucket_of(subject_id)}}}"
-    return f"{tag}:s:{subject_id}", f"{tag}:f:{subject_id}", f"{tag}:t", f"{tag}:u:"
+def keys_of(subject_id: str) -> tuple[str, str, str, str, str]:
+    """A subject's keys, as the scripts name them: state, leases, bucket, usage, changes."""
+    tag = bucket_tag(bucket_of(subject_id))
+    return f"{tag}:s:{subject_id}", f"{tag}:f:{subject_id}", f"{tag}:t", f"{tag}:u:", f"{tag}:ev"
+
+
+def bucket_tag(bucket: int) -> str:
+    """What the keys of a bucket begin with."""
+    return f"{PREFIX}:{{{bucket}}}"
 
 
 @cache

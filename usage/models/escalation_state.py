@@ -1,4 +1,4 @@
-"""Where subjects stand on the ladder, and how they came there. The limit store decides; this outlives it."""
+"""Where subjects stand on the ladder, and how they came there. The store decides; this outlives it."""
 
 from datetime import datetime
 from typing import Self
@@ -23,8 +23,8 @@ class EscalationStateQuerySet(models.QuerySet["EscalationState"]):
 class EscalationState(models.Model):
     """The newest change of a subject's place on the ladder; a subject without a row never left the ground.
 
-    `version` is the place's own count of changes: of two, the higher is the newer. `is_pending` marks a change
-    made by staff that the limit store hasn't heard of yet.
+    `version` grows with each change: of two, the higher is the newer. `is_pending` marks an order of
+    staff that the limit store hasn't heard of yet.
     """
 
     subject = models.CharField(max_length=64, unique=True, help_text="k:<key id> or ip:<network>")
@@ -36,6 +36,7 @@ class EscalationState(models.Model):
     grace_until = models.DateTimeField(null=True, blank=True)
     version = models.PositiveBigIntegerField(default=0)
     is_pending = models.BooleanField("not in the limit store yet", default=False, db_index=True)
+    order = models.CharField(max_length=80, blank=True, help_text="Of staff, the last: its event's id.")
     changed_at = models.DateTimeField()
 
     objects = EscalationStateQuerySet.as_manager()

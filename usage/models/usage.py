@@ -21,8 +21,8 @@ class UsageQuerySet(models.QuerySet["Usage"]):
 class Usage(models.Model):
     """One subject's charged requests in one span of time that begins at `start`.
 
-    `failed` counts those of the admitted that were answered with an error. The hits are told apart by what
-    refused them: the minute, the day, the concurrency, a block (cooldown, block or suspension), anything else.
+    `failed` counts those of the admitted that were answered with an error. Hits are told apart by what
+    refused them: the minute, the day, the concurrency, a block (cooldown, block, suspension), anything else.
     """
 
     subject = models.CharField(max_length=64, help_text="k:<key id> or ip:<network>")

@@ -1,5 +1,6 @@
 """The limiter's tests run against every server it must work on: Valkey, and Redis 7 where it is installed."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from django.conf import settings
 from accounts.tiers import Limits
 from tests.servers import REDIS_SERVER, limit_store, valkey_binary
 from tests.usage.clock import Clock
+from usage.escalation.ladder import Ladder
+from usage.limits import upkeep
 from usage.limits.store import LimitStore
 from usage.subjects import Subject
 
@@ -36,9 +39,22 @@ def clock() -> Clock:
     return Clock()
 
 
+class NothingRemembered:
+    """A memory of a panel that is new: every bucket is built empty, and the ladder is the contract's."""
+
+    def __init__(self, ladder: Ladder | None = None) -> None:
+        self.in_force = ladder or Ladder()
+
+    def ladder(self) -> Ladder:
+        return self.in_force
+
+    def build(self, store: LimitStore, bucket: int) -> None:
+        upkeep.build(store, bucket, secrets.token_hex(4), {}, [], self.in_force)
+
+
 @pytest.fixture
 def store(server: str, client: redis.Redis, clock: Clock) -> LimitStore:
-    return LimitStore(server, clock=clock, timeout=2)
+    return LimitStore(server, clock=clock, timeout=2, memory=NothingRemembered())
 
 
 @pytest.fixture

@@ -1,0 +1,72 @@
+"""What SQL remembers for the limit store: the ladder, and what a lost bucket held.
+
+A store that comes back empty must free nobody. Its buckets are built from SQL one by one, each before it
+admits anyone: places on the ladder, what was charged today as far as it is booked, and which keys changed so
+lately that a process may still have an older copy.
+"""
+
+import secrets
+import threading
+import time
+from datetime import UTC, datetime
+
+from accounts.models import ApiKey, Tier
+from usage.escalation.ladder import Ladder
+from usage.escalation.policy import read_ladder
+from usage.limits import upkeep
+from usage.limits.store import LADDER, LimitStore
+from usage.limits.upkeep import Remembered
+from usage.models import EscalationState, UsageDay
+from usage.subjects import BUCKETS, bucket_of, key_subject_id
+
+DAY = 86_400
+# Longer than any process keeps a subject (`usage.known_subjects`).
+LATELY_SECONDS = 120
+
+
+class SqlMemory:
+    """Thread-safe; of the threads that find a bucket empty, one builds it and the others wait."""
+
+    def __init__(self) -> None:
+        self._building = [threading.Lock() for _ in range(BUCKETS)]
+
+    def ladder(self) -> Ladder:
+        return read_ladder()
+
+    def build(self, store: LimitStore, bucket: int) -> None:
+        with self._building[bucket]:
+            revisions = dict(Tier.objects.values_list("slug", "revision"))
+            ladder = read_ladder()
+            revisions[LADDER] = ladder.revision
+            upkeep.build(
+                store, bucket, secrets.token_hex(6), revisions, remembered(bucket, store.now()), ladder
+            )
+
+
+def remembered(bucket: int, now: int) -> list[Remembered]:
+    """What SQL knows of a bucket's subjects at `now` (Unix seconds): three queries."""
+    found: dict[str, Remembered] = {}
+    for state in EscalationState.objects.filter(bucket=bucket, escalation__gt=0):
+        found[state.subject] = Remembered(
+            state.subject,
+            escalation=state.escalation,
+            until=seconds(state.until),
+            grace_until=seconds(state.grace_until),
+            clean_since=seconds(state.clean_since),
+            version=state.version,
+            order=state.order,
+        )
+    changed = ApiKey.objects.filter(revision__gte=(int(time.time()) - LATELY_SECONDS) * 1_000_000)
+    for pk, revision in changed.values_list("pk", "revision"):
+        subject = key_subject_id(pk)
+        if bucket_of(subject) == bucket:
+            found[subject] = found.get(subject, Remembered(subject))._replace(key_revision=revision)
+    today = UsageDay.objects.filter(bucket=bucket, start=datetime.fromtimestamp(now - now % DAY, UTC))
+    for subject, admitted in today.filter(admitted__gt=0).values_list("subject", "admitted"):
+        found[subject] = found.get(subject, Remembered(subject))._replace(day=now // DAY, day_count=admitted)
+    return list(found.values())
+
+
+def seconds(time: datetime | None) -> int:
+    """As the limit store counts time; 0 is never."""
+    return 0 if time is None else int(time.timestamp())

@@ -1,0 +1,150 @@
+"""Staff suspend a key, or let it go again: SQL first, then the limit store, which every process asks.
+
+If the store can't be told at once, the worker tells it as soon as it can be reached.
+"""
+
+import contextlib
+import logging
+import secrets
+import time
+from datetime import timedelta
+
+import redis
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import ApiKey, User
+from usage import notices
+from usage.escalation.following import follow_changes
+from usage.escalation.ladder import SUSPENDED, Cause
+from usage.escalation.policy import read_ladder
+from usage.escalation.recording import follow_status, locked_state
+from usage.limits import upkeep
+from usage.limits.store import LimitStore, limit_store
+from usage.models import EscalationEvent, EscalationState, Notice
+from usage.subjects import key_subject_id
+
+logger = logging.getLogger(__name__)
+
+
+class NotPossible(Exception):
+    """What was asked for can't be done; the message says why."""
+
+
+def suspend(key: ApiKey, *, by: User | None, reason: str) -> None:
+    """Refuse the key until a person reactivates it. `by` is `None` for a command at the machine itself.
+
+    Raises `NotPossible`.
+    """
+    reason = _given(reason)
+    with transaction.atomic():
+        key = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if key.status == ApiKey.Status.REVOKED:
+            raise NotPossible("This key is revoked: it is refused for good.")
+        if key.status == ApiKey.Status.SUSPENDED:
+            raise NotPossible("This key is suspended already.")
+        event = _order(key, Cause.SUSPENDED, SUSPENDED, 0, by, reason)
+        notices.owe(
+            Notice.Kind.SUSPENSION,
+            key,
+            f"suspension:{event.event_id}",
+            {"by_staff": True, "reason": reason, "served": 0, "refused": 0, "minute_limit": None},
+        )
+
+
+def reactivate(key: ApiKey, *, by: User | None, reason: str, clean: bool = False) -> int:
+    """Let a suspended or blocked key go on: on probation, the ladder's tier for that remembered, or clean.
+
+    Gives the escalation tier it now has. Nothing strikes in the moment of grace that follows.
+    Raises `NotPossible`.
+    """
+    reason = _given(reason)
+    ladder = read_ladder()
+    with contextlib.suppress(redis.RedisError):
+        follow_changes(limit_store())  # a block may be seconds old, and not in SQL yet
+    with transaction.atomic():
+        key = ApiKey.objects.select_for_update().get(pk=key.pk)
+        if key.status == ApiKey.Status.REVOKED:
+            raise NotPossible("This key is revoked, and stays so. Issue a new one.")
+        state = locked_state(key_subject_id(key.pk), key)
+        is_suspended = key.status == ApiKey.Status.SUSPENDED or state.escalation == SUSPENDED
+        if not is_suspended and not (state.until and state.until > timezone.now()):
+            raise NotPossible("This key is neither suspended nor blocked: there is nothing to lift.")
+        escalation = 0 if clean else min(ladder.probation, state.escalation or SUSPENDED)
+        event = _order(key, Cause.REACTIVATED, escalation, ladder.grace_seconds, by, reason)
+        notices.owe(
+            Notice.Kind.REACTIVATION,
+            key,
+            f"reactivation:{event.event_id}",
+            {
+                "on_probation": not clean,
+                "reason": reason,
+                "grace_seconds": ladder.grace_seconds,
+                "escalation": escalation,
+            },
+        )
+    return escalation
+
+
+def tell(store: LimitStore, state: EscalationState) -> bool:
+    """Carry a pending order out in the limit store, once; gives whether the store has heard it."""
+    event = EscalationEvent.objects.filter(event_id=state.order).first()
+    reactivated = event is None or event.cause == EscalationEvent.Cause.REACTIVATED
+    try:
+        version = upkeep.place(
+            store,
+            state.subject,
+            order=state.order,
+            cause=Cause.REACTIVATED if reactivated else Cause.SUSPENDED,
+            escalation=state.escalation,
+            grace=store.ladder.grace_seconds if reactivated else 0,
+            version=state.version,
+        )
+    except redis.RedisError as error:
+        logger.warning("The limit store was not told of %s; the worker will: %s", state, error)
+        return False
+    # An empty bucket (0) is built from SQL before it decides, with this order in it.
+    EscalationState.objects.filter(pk=state.pk, order=state.order).update(
+        is_pending=False, version=max(version, state.version)
+    )
+    return True
+
+
+def tell_pending(store: LimitStore) -> int:
+    """Tell the store the orders that it hasn't heard; gives how many it has now heard."""
+    return sum(tell(store, state) for state in EscalationState.objects.filter(is_pending=True))
+
+
+def _order(
+    key: ApiKey, cause: Cause, escalation: int, grace: int, by: User | None, reason: str
+) -> EscalationEvent:
+    """Write it down, in the caller's transaction, and have the store told when that is over."""
+    now = timezone.now()
+    state = locked_state(key_subject_id(key.pk), key)
+    event = EscalationEvent.objects.create(
+        event_id=f"staff:{secrets.token_hex(12)}",
+        subject=state.subject,
+        key=key,
+        at=now,
+        cause=cause,
+        before=state.escalation,
+        after=escalation,
+        by=by,
+        reason=reason,
+    )
+    state.escalation, state.until = escalation, None
+    state.clean_since, state.changed_at = now, now
+    state.grace_until = now + timedelta(seconds=grace) if grace else None
+    state.version = max(state.version + 1, int(time.time()))
+    state.order, state.is_pending = event.event_id, True
+    state.save()
+    follow_status(key, escalation)
+    transaction.on_commit(lambda: tell(limit_store(), state))
+    return event
+
+
+def _given(reason: str) -> str:
+    reason = reason.strip()
+    if not reason:
+        raise NotPossible("A reason is required: the key's owner and your colleagues will read it.")
+    return reason

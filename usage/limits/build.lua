@@ -1,0 +1,49 @@
+-- build: give an empty bucket what SQL remembers of its subjects, and then its life.
+--
+-- Called several times for a large bucket, the last time with a life. Two processes may build the same bucket:
+-- both write the same, and whoever comes after it has its life changes nothing.
+--
+-- KEYS[1] bucket  hash    …{b}:t             (see decide.lua)
+-- KEYS[2…] states hashes  …{b}:s:<subject>
+-- ARGV  1 life ("" = more is to come)
+--       2 number of pairs of fields of the bucket, then these: name, revision
+--       then for each state, 10 words: escalation tier, end of its block, nothing strikes before, clean since,
+--       version, revision of the key (0 = none is due), day, charged in it, the staff's order that it carries
+--       out ("" = none), seconds to keep it
+--
+-- Reply  1, or 0 if the bucket lives already.
+
+if redis.call('HEXISTS', KEYS[1], '*life') == 1 then
+  return 0
+end
+local at = 3
+for _ = 1, tonumber(ARGV[2]) do
+  -- Newer ones may have been announced since.
+  if tonumber(ARGV[at + 1]) > tonumber(redis.call('HGET', KEYS[1], ARGV[at]) or 0) then
+    redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1])
+  end
+  at = at + 2
+end
+for i = 2, #KEYS do
+  local key = KEYS[i]
+  local kept = redis.call('HMGET', key, 'v', 'r', 'd')
+  if tonumber(ARGV[at + 4]) > (tonumber(kept[1]) or 0) then
+    redis.call('HSET', key, 'e', ARGV[at], 'u', ARGV[at + 1], 'g', ARGV[at + 2], 'c', ARGV[at + 3],
+      'v', ARGV[at + 4], 'p', ARGV[at + 8], 'k', 0, 'mh', 0, 'lr', 0)
+  end
+  if tonumber(ARGV[at + 5]) > (tonumber(kept[2]) or 0) then
+    redis.call('HSET', key, 'r', ARGV[at + 5])
+  end
+  if tonumber(ARGV[at + 7]) > 0 and kept[3] ~= ARGV[at + 6] then
+    redis.call('HSET', key, 'd', ARGV[at + 6], 'dc', ARGV[at + 7])
+  end
+  if redis.call('EXISTS', key) == 1 then
+    redis.call('EXPIRE', key, ARGV[at + 9])
+  end
+  at = at + 10
+end
+if ARGV[1] ~= '' then
+  redis.call('HSET', KEYS[1], '*life', ARGV[1])
+  redis.call('EXPIRE', KEYS[1], 2592000)
+end
+return 1

@@ -1,0 +1,32 @@
+-- place: staff put a subject somewhere on the ladder. Done twice with the same id, it is done once.
+--
+-- KEYS[1] state   hash     …{b}:s:<subject>  (see decide.lua); here also  p  id of the last such order
+-- KEYS[2] bucket  hash     …{b}:t
+-- KEYS[3] changes stream   …{b}:ev
+-- ARGV  1 subject   2 id of the order   3 cause   4 escalation tier   5 seconds of grace from now
+--       6 version: that of the place which SQL knows, for this one to be newer than
+--       7 seconds to keep the state   8 now (Unix microseconds; "" = the store's clock)
+--
+-- Reply  the new version; 0 if the bucket is empty: it will be built from SQL, where the order is written.
+
+local life = redis.call('HGET', KEYS[2], '*life')
+if not life then
+  return 0
+end
+local state = redis.call('HMGET', KEYS[1], 'v', 'p', 'e')
+local version = tonumber(state[1]) or 0
+if state[2] == ARGV[2] then
+  return version
+end
+local sec = ARGV[8] == '' and tonumber(redis.call('TIME')[1]) or math.floor(tonumber(ARGV[8]) / 1000000)
+local grace_until = tonumber(ARGV[5]) > 0 and sec + tonumber(ARGV[5]) or 0
+version = math.max(version + 1, tonumber(ARGV[6]) + 1, sec)
+redis.call('HSET', KEYS[1], 'e', ARGV[4], 'u', 0, 'k', 0, 'mh', 0, 'lr', 0, 'g', grace_until, 'c', sec,
+  'v', version, 'p', ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[7])
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', 10000, '*',
+  'life', life, 'order', ARGV[2], 'subject', ARGV[1], 'cause', ARGV[3], 'before', state[3] or 0,
+  'after', ARGV[4], 'until', 0, 'strikes', 0, 'minute', 0, 'served', 0, 'refused', 0, 'limit', -1,
+  'route', '', 'at', sec, 'version', version, 'clean_since', sec, 'grace_until', grace_until)
+redis.call('EXPIRE', KEYS[3], 2592000)
+return version

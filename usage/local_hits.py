@@ -1,0 +1,137 @@
+"""Hits that a web process refused without asking the limit store, and a sample of each kind of hit.
+
+They are added up here and brought to the store in the background, to the minute in which they happened; what
+can't be brought waits, and a process that ends cleanly brings the rest first. A batch has an id, so that one
+that is brought again because the reply was lost counts once.
+"""
+
+import atexit
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import redis
+
+from accounts.client_address import client_address
+from usage.limits.store import LimitStore, limit_store
+from usage.limits.upkeep import TALLIES_AT_A_TIME, Tally, tally
+from usage.subjects import bucket_of
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 1.0
+# Different hits (subject, minute, route, outcome) that may wait while the store is away.
+CAPACITY = 50_000
+# Whose sample was brought already: a minute's worth of different hits.
+SAMPLES_REMEMBERED = 20_000
+LONGEST_AGENT = 200
+
+Hit = tuple[str, int, str, str]  # subject, Unix minute, route, outcome
+
+
+class LocalHits:
+    """Thread-safe; one per process. Its thread begins with the first hit."""
+
+    def __init__(self, store: LimitStore) -> None:
+        self._store = store
+        self._start_over()
+        os.register_at_fork(after_in_child=self._start_over)
+        atexit.register(self.flush)
+
+    def _start_over(self) -> None:
+        """In a forked child: what the parent counted is the parent's to bring."""
+        self._lock = threading.Lock()
+        self._flushing = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._waiting: dict[Hit, tuple[int, str]] = {}
+        self._batches: list[tuple[str, int, list[Tally]]] = []
+        self._sampled: set[Hit] = set()
+        self._lost = 0
+        self._name = os.urandom(6).hex()
+        self._numbers = itertools.count()
+
+    def count(self, hit: Hit, environ: Mapping[str, Any]) -> None:
+        """A request was refused here, and nobody else knows of it."""
+        with self._lock:
+            waiting = self._waiting.get(hit)
+            if waiting is not None:
+                self._waiting[hit] = (waiting[0] + 1, waiting[1])
+            elif len(self._waiting) < CAPACITY:
+                self._waiting[hit] = (1, _sample(environ))
+            else:
+                self._lost += 1
+        self._begin()
+
+    def sample(self, hit: Hit, environ: Mapping[str, Any]) -> None:
+        """The store refused a request and counted it; it is told whose it was once per hit."""
+        if hit in self._sampled:  # without the lock: this runs for every refusal
+            return
+        with self._lock:
+            if len(self._sampled) >= SAMPLES_REMEMBERED:
+                self._sampled.clear()
+            self._sampled.add(hit)
+            if hit not in self._waiting and len(self._waiting) < CAPACITY:
+                self._waiting[hit] = (0, _sample(environ))
+        self._begin()
+
+    def flush(self) -> bool:
+        """Bring what has come together; gives whether nothing is left waiting."""
+        with self._flushing:
+            if not self._batches:
+                self._take_waiting()
+            while self._batches:
+                batch, bucket, tallies = self._batches[0]
+                try:
+                    tally(self._store, batch, bucket, tallies)
+                except redis.RedisError:
+                    return False  # the same batch again, next time
+                self._batches.pop(0)
+            return not self._waiting
+
+    def _take_waiting(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+            lost, self._lost = self._lost, 0
+        if lost:
+            logger.error("%d hits were not counted: the limit store was away for too long", lost)
+        by_bucket: dict[int, list[Tally]] = {}
+        for (subject, minute, route, outcome), (hits, sample) in waiting.items():
+            by_bucket.setdefault(bucket_of(subject), []).append(
+                Tally(subject, minute, route, outcome, hits, sample)
+            )
+        for bucket, tallies in by_bucket.items():
+            for first in range(0, len(tallies), TALLIES_AT_A_TIME):
+                batch = f"{self._name}{next(self._numbers):x}"
+                self._batches.append((batch, bucket, tallies[first : first + TALLIES_AT_A_TIME]))
+
+    def _begin(self) -> None:
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="local hits", daemon=True)
+                    self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(FLUSH_SECONDS)
+            try:
+                self.flush()
+            except Exception:
+                logger.exception("Hits could not be brought to the limit store")
+
+
+def _sample(environ: Mapping[str, Any]) -> str:
+    """Address, newline, user agent. A header's newline can't reach us; WSGI gives its bytes as Latin-1."""
+    agent = environ.get("HTTP_USER_AGENT", "").encode("latin-1", "replace").decode("utf-8", "replace")
+    return f"{client_address(environ)}\n{agent[:LONGEST_AGENT]}"
+
+
+@cache
+def local_hits() -> LocalHits:
+    """This process's hits."""
+    return LocalHits(limit_store())
