@@ -168,6 +168,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "follow changes of the ladder": {
+        "task": "usage.follow_changes",
+        "schedule": 2.0,
+        "options": {"expires": 2},
+    },
     "forget what is old": {
         "task": "usage.forget_what_is_old",
         "schedule": 3600.0,

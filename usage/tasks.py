@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from usage import books, retention
+from usage.escalation import following, reactivation
 from usage.limits.store import limit_store
 
 
@@ -17,3 +18,10 @@ def book_closed_minutes() -> int:
 def forget_what_is_old() -> int:
     """Remove from SQL what has been kept for its time; gives the number of rows."""
     return retention.forget_what_is_old(timezone.now())
+
+
+@shared_task(name="usage.follow_changes")
+def follow_changes() -> int:
+    """Bring the ladder's changes to SQL, and the orders that it hasn't heard to the store; gives how many."""
+    store = limit_store()
+    return reactivation.tell_pending(store) + following.follow_changes(store)

@@ -6,8 +6,7 @@ If the store can't be told at once, the worker tells it as soon as it can be rea
 import contextlib
 import logging
 import secrets
-import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import redis
 from django.db import transaction
@@ -68,7 +67,7 @@ def reactivate(key: ApiKey, *, by: User | None, reason: str, clean: bool = False
             raise NotPossible("This key is revoked, and stays so. Issue a new one.")
         state = locked_state(key_subject_id(key.pk), key)
         is_suspended = key.status == ApiKey.Status.SUSPENDED or state.escalation == SUSPENDED
-        if not is_suspended and not (state.until and state.until > timezone.now()):
+        if not is_suspended and not (state.until and state.until > _now()):
             raise NotPossible("This key is neither suspended nor blocked: there is nothing to lift.")
         escalation = 0 if clean else min(ladder.probation, state.escalation or SUSPENDED)
         event = _order(key, Cause.REACTIVATED, escalation, ladder.grace_seconds, by, reason)
@@ -119,7 +118,7 @@ def _order(
     key: ApiKey, cause: Cause, escalation: int, grace: int, by: User | None, reason: str
 ) -> EscalationEvent:
     """Write it down, in the caller's transaction, and have the store told when that is over."""
-    now = timezone.now()
+    now = _now()
     state = locked_state(key_subject_id(key.pk), key)
     event = EscalationEvent.objects.create(
         event_id=f"staff:{secrets.token_hex(12)}",
@@ -135,12 +134,20 @@ def _order(
     state.escalation, state.until = escalation, None
     state.clean_since, state.changed_at = now, now
     state.grace_until = now + timedelta(seconds=grace) if grace else None
-    state.version = max(state.version + 1, int(time.time()))
+    state.version = max(state.version + 1, int(now.timestamp()))
     state.order, state.is_pending = event.event_id, True
     state.save()
     follow_status(key, escalation)
     transaction.on_commit(lambda: tell(limit_store(), state))
     return event
+
+
+def _now() -> datetime:
+    """On the limit store's clock, by which blocks end; on our own while it can't be asked."""
+    try:
+        return datetime.fromtimestamp(limit_store().now(), UTC)
+    except redis.RedisError:
+        return timezone.now()
 
 
 def _given(reason: str) -> str:
