@@ -44,6 +44,7 @@ class Environment:
     WEB_THREADS: int
     WORKER_PROCESSES: int
     EMAIL_URL: str
+    EMAIL_TIMEOUT: int
     DEFAULT_FROM_EMAIL: str
 
     @classmethod
@@ -79,6 +80,7 @@ def read_environment() -> Environment:
         WEB_THREADS=_positive(env, "WEB_THREADS", 32),
         WORKER_PROCESSES=_positive(env, "WORKER_PROCESSES", 2),
         EMAIL_URL=_address("EMAIL_URL", env.str("EMAIL_URL", default="consolemail://"), env.email_url_config),
+        EMAIL_TIMEOUT=_positive(env, "EMAIL_TIMEOUT", 10, largest=30),
         DEFAULT_FROM_EMAIL=env.str("DEFAULT_FROM_EMAIL", default="KoalaPanel <koalapanel@localhost>"),
     )
 

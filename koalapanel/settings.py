@@ -178,6 +178,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "send the mail that is owed": {
+        "task": "usage.send_notices",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
 }
 
 # --- People ----------------------------------------------------------------------------------------------
@@ -203,6 +208,7 @@ LOGIN_REDIRECT_URL = "usage"
 LOGOUT_REDIRECT_URL = "account_login"
 
 vars().update(environ.Env.email_url_config(ENV.EMAIL_URL))
+EMAIL_TIMEOUT = ENV.EMAIL_TIMEOUT
 DEFAULT_FROM_EMAIL = ENV.DEFAULT_FROM_EMAIL
 SERVER_EMAIL = ENV.DEFAULT_FROM_EMAIL
 

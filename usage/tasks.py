@@ -6,6 +6,7 @@ from django.utils import timezone
 from usage import books, retention
 from usage.escalation import following, reactivation
 from usage.limits.store import limit_store
+from usage.mail import sending
 
 
 @shared_task(name="usage.book_closed_minutes")
@@ -25,3 +26,9 @@ def follow_changes() -> int:
     """Bring the ladder's changes to SQL, and the orders that it hasn't heard to the store; gives how many."""
     store = limit_store()
     return reactivation.tell_pending(store) + following.follow_changes(store)
+
+
+@shared_task(name="usage.send_notices", soft_time_limit=sending.SOFT_LIMIT, time_limit=sending.HARD_LIMIT)
+def send_notices() -> int:
+    """Send the mail that is owed; gives the number of emails sent."""
+    return sending.send_notices()

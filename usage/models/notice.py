@@ -10,9 +10,12 @@ from accounts.models import ApiKey
 
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
+    def waiting(self) -> Self:
+        return self.filter(sent_at=None, given_up_at=None)
+
     def due(self, now: datetime) -> Self:
         """What is to be sent, the longest due first."""
-        return self.filter(sent_at=None, given_up_at=None, due_at__lte=now).order_by("due_at", "id")
+        return self.waiting().filter(due_at__lte=now).order_by("due_at", "id")
 
 
 class Notice(models.Model):
@@ -55,3 +58,15 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} for {self.key}"
+
+    def book_as_sent(self, now: datetime) -> None:
+        self.sent_at, self.error = now, ""
+        self.save(update_fields=["sent_at", "error"])
+
+    def postpone(self, until: datetime, error: str) -> None:
+        self.due_at, self.error = until, error
+        self.save(update_fields=["due_at", "error"])
+
+    def give_up(self, now: datetime, why: str) -> None:
+        self.given_up_at, self.error = now, why
+        self.save(update_fields=["given_up_at", "error"])

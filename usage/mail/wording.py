@@ -1,0 +1,84 @@
+"""What an email says: the templates in templates/usage/mail, filled with a notice's facts."""
+
+import re
+import textwrap
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from usage import subjects
+from usage.answers import explain_url
+from usage.escalation.ladder import SUSPENDED, WARNED
+from usage.escalation.policy import read_ladder
+from usage.models import Notice
+
+WIDTH = 76
+
+# The facts that are times. Notices keep them as text.
+_TIMES = ("until", "resets_at")
+
+
+def email_of(notice: Notice, now: datetime) -> EmailMessage:
+    """The email to the key's owner. It names the key and shows its start; its text is nobody's to send.
+
+    Raises whatever a template or a header makes of facts that make no sense.
+    """
+    context = _context(notice, now)
+    with timezone.override(UTC):  # every time that an email tells is one
+        subject = render_to_string(f"usage/mail/{notice.kind}_subject.txt", context)
+        body = render_to_string(f"usage/mail/{notice.kind}.txt", context)
+    return EmailMessage(
+        # In one line: a header can't hold what a key's name may.
+        " ".join(subject.split()),
+        _wrapped(body),
+        to=[notice.key.owner.email],
+        headers={
+            # Of the notice, not of the attempt: who gets it twice can tell.
+            "Message-ID": f"<{notice.kind}.{notice.pk}.{notice.created_at:%Y%m%d%H%M%S}@{_host()}>",
+            # Asks other machines for no answer (RFC 3834).
+            "Auto-Submitted": "auto-generated",
+        },
+    )
+
+
+def time_of(notice: Notice, fact: str) -> datetime | None:
+    text = notice.facts.get(fact)
+    return datetime.fromisoformat(text) if text else None
+
+
+def _context(notice: Notice, now: datetime) -> dict[str, Any]:
+    ladder = read_ladder()
+    times = {fact: time_of(notice, fact) for fact in _TIMES}
+    next_tier = min(max(notice.facts.get("escalation", 0), WARNED) + 1, SUSPENDED)
+    return {
+        **notice.facts,
+        **times,
+        "is_over": times["until"] is not None and times["until"] <= now,
+        "percent": notice.facts["used"] * 100 // notice.facts["limit"] if "limit" in notice.facts else None,
+        "happened_at": notice.created_at,
+        "key": notice.key,
+        "page": explain_url(subjects.of_key(notice.key)),
+        "next_tier": next_tier,
+        "next_name": ladder.steps[next_tier].name,
+        "strikes_to_next": ladder.steps[next_tier].strikes,
+        "strikes_to_suspension": ladder.steps[SUSPENDED].strikes,
+        "decay_hours": ladder.decay_seconds // 3600,
+    }
+
+
+def _wrapped(body: str) -> str:
+    """In the templates a paragraph is a line, however long. Empty ones that come together are one."""
+    lines = (
+        textwrap.fill(line, WIDTH, break_long_words=False, break_on_hyphens=False)
+        for line in body.splitlines()
+    )
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+def _host() -> str:
+    return urlsplit(settings.BASE_URL).hostname or "localhost"
