@@ -16,10 +16,12 @@ from images.formats import OUTPUTS, output_named
 from images.models import Job
 from images.models.job import is_id
 from images.orders import Order
-from images.schemas import Conversion, Conversions, ConvertForm, JobState, Options, Refusal, ShortConvertForm
+from images.schemas import Conversion, Conversions, ConvertForm, JobState, Options, ShortConvertForm
 from images.uploads import bounded_upload
+from usage.api import router as usage
 from usage.limits.refusals import ApiError
 from usage.middleware import ApiRequest
+from usage.schemas import Refusal
 
 api = NinjaAPI(
     title="KoalaPanel",
@@ -168,6 +170,7 @@ def openapi(request: HttpRequest) -> HttpResponse:
 
 
 api.add_router("/api/v1", v1)
+api.add_router("/api/v1", usage)
 api.add_router("", short)
 
 

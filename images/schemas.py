@@ -85,17 +85,6 @@ class Conversions(Schema):
     max_pixels: int
 
 
-class Refusal(Schema):
-    """An error. `/api/v1` puts a sentence into `error`, the short routes the code."""
-
-    error: str
-    detail: str
-    code: str | None = None
-    field: str | None = None
-    limit: str | None = None
-    retry_after: int | None = None
-
-
 def state_of(job: Job) -> JobState:
     address = downloads.address(job) if job.status == Job.Status.DONE else None
     failed = job.status == Job.Status.FAILED

@@ -5,8 +5,12 @@ class UsageConfig(AppConfig):
     name = "usage"
 
     def ready(self) -> None:
-        from usage import announcements  # noqa: F401  (connects its signal receivers)
+        from usage import (
+            announcements,  # noqa: F401  (connects its signal receivers)
+            api_routes,
+        )
         from usage.escalation.memory import SqlMemory
         from usage.limits.store import limit_store
 
         limit_store().memory = SqlMemory()
+        api_routes.register()

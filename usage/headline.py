@@ -39,9 +39,8 @@ class Headline:
     until: datetime | None = None
 
 
-def headline_of(standing: Standing) -> Headline:
+def headline_of(key: ApiKey, standing: Standing) -> Headline:
     """The one thing to know first: a key that is refused, then limits that are full, then those near it."""
-    key = standing.key
     if key.status == ApiKey.Status.REVOKED:
         return Headline("full", "Revoked:", REVOKED)
     if key.status == ApiKey.Status.SUSPENDED or standing.escalation >= SUSPENSION:

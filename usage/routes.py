@@ -69,5 +69,6 @@ def find(method: str, path: str) -> ApiRoute:
     return OTHER if path.startswith("/api") else OTHER_SHORT
 
 
-def names() -> set[str]:
-    return {OTHER.name, *(route.name for route in (*_exact.values(), *_below))}
+def charged_names() -> set[str]:
+    """Of the routes whose requests are counted."""
+    return {route.name for route in (*_exact.values(), *_below) if route.charged}

@@ -13,7 +13,7 @@ from accounts.models import ApiKey, User
 from usage.escalation.policy import read_ladder
 from usage.escalation.words import steps_in_words
 from usage.headline import headline_of
-from usage.standing import standing_of
+from usage.standing import standing_of_key
 
 
 class SignedInRequest(HttpRequest):
@@ -46,12 +46,12 @@ def _standing(request: SignedInRequest) -> dict[str, Any]:
     key = _chosen(keys, request.GET.get("key"))
     if key is None:
         return {"keys": keys}
-    standing = standing_of(key)
+    standing = standing_of_key(key)
     return {
         "keys": keys,
         "key": key,
         "standing": standing,
-        "headline": headline_of(standing),
+        "headline": headline_of(key, standing),
         "steps": steps_in_words(read_ladder()),
     }
 

@@ -4,10 +4,12 @@ import pytest
 from django.test import Client
 from django.urls import resolve
 
+from images import routes as images_routes
 from images.api import api as ninja
 from images.errors import no_such_route
-from images.routes import ROUTES
-from usage import routes
+from usage import api_routes, routes
+
+ROUTES = (*images_routes.ROUTES, *api_routes.ROUTES)
 
 OPERATIONS = [
     (method, (prefix + path).replace("{job_id}", "job_x").replace("{token}", "x"))

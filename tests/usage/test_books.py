@@ -13,7 +13,7 @@ from usage.models import BookedUntil, RateHit, UsageDay, UsageHour, UsageMinute
 from usage.models.usage import COUNTS
 from usage.outcomes import column_of
 from usage.retention import forget_what_is_old
-from usage.standing import standing_of
+from usage.standing import standing_of_key
 from usage.subjects import BUCKETS, bucket_of, key_subject_id, of_key
 
 pytestmark = pytest.mark.django_db
@@ -386,12 +386,12 @@ def test_a_page_tells_the_same_number_of_hits_before_and_after_booking(issue, dr
         hit(key, 2)
         driven_clock.advance(60)
     driven_clock.advance(5)
-    before = standing_of(key)
+    before = standing_of_key(key)
     books.book_closed_minutes(limit_store())
-    after = standing_of(key)
-    assert before.hits_24h == after.hits_24h == 6
-    assert before.recent_hits == after.recent_hits
-    assert [one.count for one in after.recent_hits] == [2, 2, 2]
+    after = standing_of_key(key)
+    assert before.hits.total == after.hits.total == 6
+    assert before.hits.newest == after.hits.newest
+    assert [one.count for one in after.hits.newest] == [2, 2, 2]
 
 
 def test_hits_older_than_a_day_are_left_out_to_the_minute(issue, driven_clock):
@@ -400,6 +400,6 @@ def test_hits_older_than_a_day_are_left_out_to_the_minute(issue, driven_clock):
     driven_clock.advance(SETTLED)
     books.book_closed_minutes(limit_store())
     driven_clock.advance(86_400 - 120)
-    assert standing_of(key).hits_24h == 2
+    assert standing_of_key(key).hits.total == 2
     driven_clock.advance(60)
-    assert standing_of(key).hits_24h == 0
+    assert standing_of_key(key).hits.total == 0

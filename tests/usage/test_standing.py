@@ -4,7 +4,7 @@ import pytest
 
 from tests.usage.test_books import hit
 from usage.limits.store import limit_store
-from usage.standing import standing_of
+from usage.standing import standing_of_key
 
 pytestmark = pytest.mark.django_db
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 def test_a_standing_is_what_the_limiter_counts(issue, driven_clock):
     key, _ = issue(minute_override=4)
     hit(key, 7)
-    standing = standing_of(key)
+    standing = standing_of_key(key)
     day, minute, concurrent = standing.quotas
     assert (minute.used, minute.limit, minute.left, minute.level, minute.source) == (
         4,
@@ -31,6 +31,6 @@ def test_without_the_store_a_standing_knows_what_is_booked_and_says_so(issue, dr
     key, _ = issue()
     monkeypatch.setattr(limit_store(), "url", "unix:///nowhere/valkey.sock")
     monkeypatch.setattr(limit_store(), "_threads", type(limit_store()._threads)())
-    standing = standing_of(key)
-    assert (standing.live, standing.hits_24h) == (False, 0)
+    standing = standing_of_key(key)
+    assert (standing.live, standing.hits.total) == (False, 0)
     assert [quota.limit for quota in standing.quotas] == [1000, 30, 5]

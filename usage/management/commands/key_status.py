@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from accounts import api_keys
 from accounts.management.panel_command import PanelCommand
 from accounts.models import ApiKey
-from usage.standing import Standing, standing_of
+from usage.standing import Standing, standing_of_key
 
 
 class Command(PanelCommand):
@@ -18,7 +18,8 @@ class Command(PanelCommand):
         parser.add_argument("key", metavar="KEY_OR_START", help="the key's text, or its visible start")
 
     def handle(self, *args: Any, key: str, **options: Any) -> None:
-        self.stdout.write(json.dumps(described(standing_of(_find(key))), indent=2))
+        found = _find(key)
+        self.stdout.write(json.dumps(described(found, standing_of_key(found)), indent=2))
 
 
 def _find(text: str) -> ApiKey:
@@ -33,9 +34,8 @@ def _find(text: str) -> ApiKey:
     return matches[0]
 
 
-def described(standing: Standing) -> dict[str, Any]:
+def described(key: ApiKey, standing: Standing) -> dict[str, Any]:
     """The standing as plain values. `usage` is `null` while the limit store can't be asked."""
-    key = standing.key
     return {
         "key": key.start,
         "name": key.name,
@@ -45,7 +45,7 @@ def described(standing: Standing) -> dict[str, Any]:
         "limits": key.limits._asdict(),
         "overrides": sorted(key.overrides),
         "usage": {quota.kind: quota.used for quota in standing.quotas} if standing.live else None,
-        "hits_24h": standing.hits_24h,
+        "hits_24h": standing.hits.total,
         "escalation": {
             "tier": standing.escalation,
             "until": standing.blocked_until.isoformat() if standing.blocked_until else None,

@@ -1,0 +1,95 @@
+"""The bodies of answers that tell of limits and usage, as OpenAPI shows them."""
+
+from datetime import datetime
+
+from ninja import Schema
+from pydantic import Field
+
+
+class Refusal(Schema):
+    """An error. `/api/v1` puts a sentence into `error`, the short routes the code."""
+
+    error: str
+    detail: str
+    code: str | None = None
+    field: str | None = None
+    limit: str | None = None
+    retry_after: int | None = None
+
+
+class LimitsInForce(Schema):
+    """Requests per minute and per UTC day, requests at once, jobs at once and waiting. Null is no limit."""
+
+    minute: int | None
+    day: int | None
+    concurrent: int | None
+    parallel: int | None
+    queued: int | None
+
+
+class QuotaState(Schema):
+    """One limit on requests. `used` is null while the counters can't be read, `left` also without a limit."""
+
+    kind: str = Field(examples=["day"])
+    used: int | None
+    limit: int | None
+    left: int | None
+    resets_at: datetime | None
+
+
+class EscalationPlace(Schema):
+    """Where on the ladder the key or address stands; `until` is when its block ends, if it is blocked."""
+
+    tier: int
+    name: str = Field(examples=["Clear"])
+    until: datetime | None
+    strikes_to_next_tier: int
+
+
+class RefusedRequests(Schema):
+    """Requests that one limit refused on one route in the minute that begins at `time`."""
+
+    time: datetime
+    route: str
+    kind: str = Field(examples=["minute"])
+    count: int
+
+
+class RecentHits(Schema):
+    """Refused requests: how many there were, and the newest 50 entries."""
+
+    total: int
+    newest: list[RefusedRequests]
+
+
+class RequestsIn(Schema):
+    """Requests in the minute, hour or day that begins at `start`."""
+
+    start: datetime
+    admitted: int
+    refused: int
+
+
+class RequestSeries(Schema):
+    """The last hour by minute, 24 hours by hour, 30 days by day. The present one is the last."""
+
+    minutes: list[RequestsIn]
+    hours: list[RequestsIn]
+    days: list[RequestsIn]
+
+
+class Usage(Schema):
+    """How the asking key stands, or, without one, the address. All times are UTC.
+
+    While `live` is false the counters can't be read: only what was written down some time ago is told.
+    """
+
+    now: datetime
+    live: bool
+    key: str | None = Field(description="The key's visible start; null for an address.")
+    tier: str = Field(examples=["free"])
+    limits: LimitsInForce
+    quotas: list[QuotaState]
+    escalation: EscalationPlace | None = Field(description="Null while the counters can't be read.")
+    hits_24h: RecentHits
+    series: RequestSeries

@@ -1,0 +1,112 @@
+"""A subject's requests over time, for charts: admitted and refused by minute, hour and day.
+
+What is booked comes from the books, whose rows are sums already; the newest minutes come from the limit
+store, so that a chart agrees with the counters.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import reduce
+from operator import add
+from typing import NamedTuple
+
+from django.db.models import DateTimeField, F, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast
+
+from usage.limits.decision import MINUTE as MINUTE_SECONDS
+from usage.models import BookedUntil, UsageDay, UsageHour, UsageMinute
+from usage.models.usage import COUNTS
+from usage.outcomes import ADMITTED, FAILED
+from usage.spans import DAY, HOUR, MINUTE, day_start, hour_start, minute_start
+from usage.subjects import bucket_of
+from usage.unbooked import Counts, counts_of
+
+MINUTES, HOURS, DAYS = 60, 24, 30  # points of each series, the present one included
+# Older minutes that aren't booked yet are left to the books: the worker has been away for a day.
+LONGEST_UNBOOKED = 24 * 60
+
+_REFUSED: Combinable = reduce(add, (F(name) for name in COUNTS if name not in (ADMITTED, FAILED)))
+
+
+class Point(NamedTuple):
+    """What happened in the span of time that begins at `start`."""
+
+    start: datetime
+    admitted: int
+    refused: int
+
+
+class Series(NamedTuple):
+    """The last hour by minute, 24 hours by hour and 30 days by day: oldest first, and none left out."""
+
+    minutes: list[Point]
+    hours: list[Point]
+    days: list[Point]
+
+
+def series_of(subject_id: str, now: int, *, live: bool = True) -> Series:
+    """The subject's series up to `now`, in Unix seconds on the limit store's clock.
+
+    One query and one round trip; not `live`: what is booked alone. Raises `redis.RedisError`.
+    """
+    present = minute_start(now // MINUTE_SECONDS)
+    spans = {
+        "minutes": _starts(present, MINUTE, MINUTES),
+        "hours": _starts(hour_start(present), HOUR, HOURS),
+        "days": _starts(day_start(present), DAY, DAYS),
+    }
+    booked_until, rows = _booked(subject_id, spans)
+    if live:
+        minute = now // MINUTE_SECONDS
+        unbooked = range(max(booked_until, minute - LONGEST_UNBOOKED) + 1, minute + 1)
+        rows += _unbooked(counts_of(subject_id, unbooked))
+    sums = {name: {start: [0, 0] for start in starts} for name, starts in spans.items()}
+    for name, start, admitted, refused in rows:
+        if start in sums[name]:
+            sums[name][start][0] += admitted
+            sums[name][start][1] += refused
+    return Series(*([Point(start, *counts) for start, counts in points.items()] for points in sums.values()))
+
+
+def _starts(last: datetime, length: timedelta, number: int) -> list[datetime]:
+    return [last - length * before for before in reversed(range(number))]
+
+
+Row = tuple[str, datetime, int, int]  # series, start, admitted, refused
+
+
+def _booked(subject_id: str, spans: dict[str, list[datetime]]) -> tuple[int, list[Row]]:
+    """The watermark (0: never booked), and the rows of the books.
+
+    In one query, so that all of it is of one moment: what is booked between two would be counted twice.
+    """
+    models = {"minutes": UsageMinute, "hours": UsageHour, "days": UsageDay}
+    first, *others = (
+        models[name]
+        .objects.of_subject(subject_id)
+        .between(starts[0], starts[-1])
+        .order_by()
+        .values_list(Value(name), "start", "admitted", _REFUSED)
+        for name, starts in spans.items()
+    )
+    watermark = BookedUntil.objects.filter(bucket=bucket_of(subject_id)).values_list(
+        Value("watermark"), Cast(Value(None), DateTimeField()), "minute", Value(0)
+    )
+    booked_until, rows = 0, []
+    for row in first.union(*others, watermark, all=True):
+        if row[0] == "watermark":
+            booked_until = row[2]
+        else:
+            rows.append(row)
+    return booked_until, rows
+
+
+def _unbooked(counts: Counts) -> Iterator[Row]:
+    for minute, outcomes in counts.items():
+        start = minute_start(minute)
+        admitted = sum(n for (_, outcome), n in outcomes.items() if outcome == ADMITTED)
+        refused = sum(outcomes.values()) - admitted
+        yield "minutes", start, admitted, refused
+        yield "hours", hour_start(start), admitted, refused
+        yield "days", day_start(start), admitted, refused
