@@ -49,7 +49,8 @@ LIBRARIES = ("django", "granian", "redis", "hiredis", "django-ratelimit", "djang
 class Variant:
     """A limiter, the key the load presents, and what must come back.
 
-    `floor` is the promised share of the bare view's rate. `refused_by` is the limit every answer must name.
+    `floor` is the promised share of the bare view's rate. `refused_by` is the limit, or the code, that every
+    answer must name.
     """
 
     name: str
@@ -68,6 +69,7 @@ VARIANTS = (
     BARE,
     Variant("guard, admitted", "guard", floor=0.50),
     Variant("guard, refused by the minute", "guard", key="refused", refused_by="minute", floor=0.65),
+    Variant("guard, refused by a known block", "guard", key="blocked", refused_by="blocked", floor=1.2),
     Variant("django-ratelimit, two decorators", "ratelimit"),
     Variant("limits, two windows, test and hit", "limits"),
     Variant("limits, two windows, only hit", "limits-hit"),
@@ -196,7 +198,8 @@ def _probe(variant: Variant, port: int, authorization: str) -> None:
         if variant.refused_by is None or response.status == 429:
             break
     if str(response.status) != variant.status or (
-        variant.refused_by is not None and json.loads(body).get("limit") != variant.refused_by
+        variant.refused_by is not None
+        and variant.refused_by not in (json.loads(body).get("limit"), json.loads(body)["code"])
     ):
         raise WrongAnswer(
             f"{variant.name}: {variant.status} was due, but came {response.status} {body[:500]}"

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from usage.escalation.ladder import Cause, Ladder
-from usage.limits.store import LimitStore, bucket_tag, keys_of
+from usage.limits.store import LIFE, LimitStore, bucket_tag, keys_of
 from usage.outcomes import SETTLING_SECONDS
 
 PLACE, BUILD, TALLY = (
@@ -46,6 +46,13 @@ class Change(NamedTuple):
     version: int
     clean_since: int
     grace_until: int
+
+
+class Cursor(NamedTuple):
+    """How far a bucket's changes were read: its life then, and the last entry's id in the stream."""
+
+    life: str = ""
+    entry: str = "0-0"
 
 
 class Remembered(NamedTuple):
@@ -110,25 +117,27 @@ def build(
     store.client.eval(BUILD, 1, key, life, len(revisions), *pairs)
 
 
-def changes_since(store: LimitStore, cursors: Mapping[int, tuple[str, str]]) -> dict[int, list[Change]]:
-    """The next changes of each bucket after its cursor (life, entry), in their order, by bucket.
+def changes_since(store: LimitStore, cursors: Mapping[int, Cursor]) -> dict[int, tuple[Cursor, list[Change]]]:
+    """The next changes of each bucket after its cursor, in their order, and the cursor behind them, by bucket.
 
-    A bucket with another life than its cursor's is read from the beginning. Raises `redis.RedisError`.
+    Buckets without any are left out. One that has another life than its cursor is read from the beginning:
+    ids may be smaller than before, if the clock went back between the two. Raises `redis.RedisError`.
     """
     pipeline = store.client.pipeline(transaction=False)
-    for bucket, (_, entry) in cursors.items():
+    for bucket, cursor in cursors.items():
         tag = bucket_tag(bucket)
-        pipeline.hget(f"{tag}:t", "*life")
-        pipeline.xrange(f"{tag}:ev", min=f"({entry}", count=CHANGES_AT_A_TIME)
+        pipeline.hget(f"{tag}:t", LIFE)
+        pipeline.xrange(f"{tag}:ev", min=f"({cursor.entry}", count=CHANGES_AT_A_TIME)
     replies = iter(pipeline.execute())
-    found: dict[int, list[Change]] = {}
-    for bucket, (life, _) in cursors.items():
-        now_living, entries = next(replies), next(replies)
-        if now_living is not None and now_living.decode() != life:
-            # Another life's ids may be smaller than the cursor, if the clock went back between the two.
+    found: dict[int, tuple[Cursor, list[Change]]] = {}
+    for bucket, cursor in cursors.items():
+        living, entries = next(replies), next(replies)
+        life = cursor.life if living is None else living.decode()
+        if life != cursor.life:
             entries = store.client.xrange(f"{bucket_tag(bucket)}:ev", count=CHANGES_AT_A_TIME)
         if entries:
-            found[bucket] = [_change(entry.decode(), fields) for entry, fields in entries]
+            changes = [_change(entry.decode(), fields) for entry, fields in entries]
+            found[bucket] = Cursor(life, changes[-1].entry), changes
     return found
 
 

@@ -12,7 +12,7 @@ from tests.usage.wsgi_client import WsgiClient
 from usage.escalation import following, reactivation, recording
 from usage.escalation.reactivation import NotPossible
 from usage.limits.store import limit_store
-from usage.limits.upkeep import changes_since
+from usage.limits.upkeep import Cursor, changes_since
 from usage.models import EscalationEvent, EscalationPolicy, EscalationState, EscalationStep, Notice
 from usage.subjects import bucket_of
 
@@ -109,6 +109,33 @@ def test_each_change_is_recorded_once_however_often_it_is_read(customer):
     following.follow_changes(limit_store())
     assert history(customer.key) == once
     assert Notice.objects.count() == 2
+
+
+def test_a_bucket_that_was_built_anew_is_read_from_the_beginning_once(customer, valkey):
+    customer.climbs_to(3)
+    following.follow_changes(limit_store())
+    once = history(customer.key)
+    valkey.delete(f"kp1:{{{bucket_of(f'k:{customer.key.pk}')}}}:t")
+    assert customer.asks().status_code == 429
+    assert following.follow_changes(limit_store()) == 2
+    assert following.follow_changes(limit_store()) == 0
+    assert history(customer.key) == once
+
+
+def test_what_another_worker_has_recorded_meanwhile_is_left_to_it(customer, monkeypatch):
+    customer.climbs_to(3)
+    read = following.changes_since
+
+    def read_and_be_overtaken(store, cursors):
+        found = read(store, cursors)
+        monkeypatch.setattr(following, "changes_since", read)
+        assert following.follow_changes(store) == 2
+        return found
+
+    monkeypatch.setattr(following, "changes_since", read_and_be_overtaken)
+    following.follow_changes(limit_store())
+    assert len(history(customer.key)) == 2
+    assert following.follow_changes(limit_store()) == 0
 
 
 def test_an_event_tells_the_bad_minute_that_tipped_the_scale(customer, driven_clock):
@@ -237,10 +264,10 @@ def test_an_order_that_the_store_could_not_hear_is_told_later_and_once(customer,
 def test_an_older_change_that_comes_late_undoes_nothing(customer, staff):
     customer.climbs_to(5)
     bucket = bucket_of(f"k:{customer.key.pk}")
-    late = changes_since(limit_store(), {bucket: ("", "0-0")})[bucket][-1]
+    _, changes = changes_since(limit_store(), {bucket: Cursor()})[bucket]
     EscalationEvent.objects.all().delete()
     reactivation.reactivate(customer.key, by=staff, reason="Mended.")
-    recording.record(late)
+    recording.record(changes[-1])
     assert status(customer.key) == ApiKey.Status.ACTIVE
     assert EscalationState.objects.get(key=customer.key).escalation == 3
 
