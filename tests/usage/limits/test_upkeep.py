@@ -1,0 +1,133 @@
+"""Buckets built from what is remembered, places given by staff, changes read in their order."""
+
+import pytest
+
+from usage.escalation.ladder import Cause, Ladder
+from usage.limits import upkeep
+from usage.limits.kinds import Verdict
+from usage.limits.store import LADDER, LimitStoreDown
+from usage.limits.upkeep import Cursor, Remembered, Tally
+from usage.subjects import bucket_of
+
+pytestmark = pytest.mark.once
+DAY = 86_400
+
+
+def call(store, subject):
+    lease = store.new_lease()
+    decision = store.decide(subject, "convert", lease)
+    if decision.admitted:
+        store.settle(subject, "convert", lease)
+    return decision
+
+
+def place(store, subject, order="staff:1", escalation=5, grace=0, version=0):
+    return upkeep.place(
+        store,
+        subject.id,
+        order=order,
+        cause=Cause.SUSPENDED if escalation == 5 else Cause.REACTIVATED,
+        escalation=escalation,
+        grace=grace,
+        version=version,
+    )
+
+
+def build(store, *remembered, life="life", revisions=None):
+    bucket = bucket_of("k:1")
+    upkeep.build(store, bucket, life, revisions or {}, remembered, Ladder())
+
+
+def changes(store, subject):
+    _, found = upkeep.changes_since(store, {subject.bucket: Cursor()}).get(subject.bucket, (None, []))
+    return found
+
+
+def test_a_bucket_without_a_life_decides_nothing(store, subject, client):
+    store.memory = None
+    with pytest.raises(LimitStoreDown, match="empty"):
+        store.decide(subject(minute=5), "convert", store.new_lease())
+    assert client.dbsize() == 0
+
+
+def test_it_is_built_before_the_first_decision_and_remembers(store, subject, client, clock):
+    client.flushall()
+    build(
+        store,
+        Remembered("k:1", escalation=4, until=clock.seconds + 100, version=7),
+    )
+    refused = call(store, subject(minute=5))
+    assert (refused.verdict, refused.retry_after, refused.escalation) == (Verdict.BLOCKED, 100, 4)
+
+
+def test_what_was_charged_today_comes_back_and_yesterdays_does_not(store, subject, clock):
+    today = clock.seconds // DAY
+    build(store, Remembered("k:1", day=today, day_count=7))
+    assert call(store, subject(day=10)).day_left == 2
+    clock.advance(DAY)
+    assert call(store, subject(day=10)).day_left == 9
+
+
+def test_a_key_that_changed_lately_is_reloaded_by_processes_with_older_copies(store, subject):
+    build(store, Remembered("k:1", key_revision=5))
+    assert call(store, subject(minute=5)).verdict is Verdict.STALE
+
+
+def test_tiers_and_the_ladder_are_announced_again(store, subject):
+    build(store, revisions={"free": 5})
+    assert call(store, subject(minute=5)).verdict is Verdict.STALE
+    build(store, revisions={LADDER: 5}, life="other")
+    assert call(store, subject(minute=5)).verdict is Verdict.STALE
+
+
+def test_whoever_builds_a_bucket_that_lives_changes_nothing(store, subject, client):
+    build(store)
+    call(store, subject(minute=5))
+    build(store, Remembered("k:1", escalation=5, version=9), life="another", revisions={"free": 5})
+    assert call(store, subject(minute=5)).minute_left == 3
+    assert client.hget(f"kp1:{{{subject().bucket}}}:t", "*life") == "life"
+
+
+def test_a_large_bucket_is_built_in_parts_and_lives_with_the_last(store, subject):
+    many = [Remembered(f"k:{number}", escalation=5, version=1) for number in range(1, 1300)]
+    build(store, *many)
+    assert call(store, subject(minute=5)).verdict is Verdict.SUSPENDED
+
+
+def test_an_order_is_carried_out_once(store, subject):
+    call(store, subject(minute=5))
+    first = place(store, subject())
+    assert place(store, subject()) == first
+    assert [change.order for change in changes(store, subject())] == ["staff:1"]
+    assert call(store, subject(minute=5)).verdict is Verdict.SUSPENDED
+    assert place(store, subject(), "staff:2", escalation=0, grace=60) > first
+    assert call(store, subject(minute=5)).verdict is Verdict.ADMITTED
+
+
+def test_an_order_is_newer_than_all_that_sql_knows(store, subject):
+    call(store, subject(minute=5))
+    assert place(store, subject(), version=10**12) == 10**12 + 1
+
+
+def test_a_lost_bucket_takes_no_order(store, subject, client):
+    assert place(store, subject()) == 0
+    assert client.dbsize() == 0
+
+
+def test_every_key_has_a_time_to_live(store, subject, client, clock):
+    key = subject(minute=1)
+    build(store, Remembered("k:1", escalation=3, version=1), Remembered("k:77", key_revision=1))
+    place(store, key)
+    store.announce_key("k:2", 5)
+    upkeep.tally(
+        store, "batch", key.bucket, [Tally(key.id, clock.seconds // 60, "convert", "blocked", 1, "a\nb")]
+    )
+    assert client.dbsize() >= 6
+    assert [name for name in client.keys("*") if client.ttl(name) < 0] == []
+
+
+def test_an_announcement_does_not_shorten_the_life_of_a_block(store, subject, client, clock):
+    build(store, Remembered("k:1", escalation=4, until=clock.seconds + 5 * DAY, version=1))
+    before = client.ttl(f"kp1:{{{subject().bucket}}}:s:k:1")
+    store.announce_key("k:1", 5)
+    assert client.ttl(f"kp1:{{{subject().bucket}}}:s:k:1") >= before - 1 > 5 * DAY
