@@ -10,6 +10,8 @@ import threading
 import time
 from datetime import UTC, datetime
 
+from django.db import close_old_connections
+
 from accounts.models import ApiKey, Tier
 from usage.escalation.ladder import Ladder
 from usage.escalation.policy import read_ladder
@@ -31,9 +33,12 @@ class SqlMemory:
         self._building = [threading.Lock() for _ in range(BUCKETS)]
 
     def ladder(self) -> Ladder:
+        # Asked from outside of Django's handling of requests, too, where nobody else does this.
+        close_old_connections()
         return read_ladder()
 
     def build(self, store: LimitStore, bucket: int) -> None:
+        close_old_connections()
         with self._building[bucket]:
             revisions = dict(Tier.objects.values_list("slug", "revision"))
             ladder = read_ladder()
