@@ -15,6 +15,7 @@ from pathlib import Path
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from redis import ConnectionPool
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -66,8 +67,8 @@ def read_environment() -> Environment:
         SECRET_KEY=_secret("SECRET_KEY", kept),
         KEY_PEPPERS=_peppers(_secret("KEY_PEPPERS", kept)),
         DATABASE_URL=_address("DATABASE_URL", database_url, env.db_url_config),
-        REDIS_URL=redis_url,
-        LIMITS_URL=env.str("LIMITS_URL", default=redis_url),
+        REDIS_URL=_address("REDIS_URL", redis_url, ConnectionPool.from_url),
+        LIMITS_URL=_address("LIMITS_URL", env.str("LIMITS_URL", default=redis_url), ConnectionPool.from_url),
         LIMITS_TIMEOUT_MS=_positive(env, "LIMITS_TIMEOUT_MS", 50),
         BASE_URL=env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/"),
         ALLOWED_HOSTS=env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"]),

@@ -8,6 +8,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "koalapanel.settings")
 _django = get_wsgi_application()
 
 from koalapanel.charset import utf8_only  # noqa: E402
+from koalapanel.checks import refuse_an_unfit_cache  # noqa: E402
 from usage.wsgi import GuardedApplication  # noqa: E402  (once Django is set up)
 
+refuse_an_unfit_cache()
 application = utf8_only(GuardedApplication(_django))

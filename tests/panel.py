@@ -38,15 +38,16 @@ class End:
 class Up:
     """One `manage.py up` on a VAR_DIR, until the end of its `with` block.
 
-    `database` is what the fixture `new_database` made; `told` is by which other commands find the panel.
+    `database` is what the fixture `new_database` made, `more` are other variables; by `told`, other commands
+    find the panel.
     """
 
-    def __init__(self, var_dir: Path, *arguments: str, database: dict[str, str]) -> None:
+    def __init__(self, var_dir: Path, *arguments: str, database: dict[str, str], **more: str) -> None:
         self.var_dir = var_dir
-        self.told = environment(VAR_DIR=str(var_dir), **database)
+        self.told = environment(VAR_DIR=str(var_dir), **database, **more)
         self.output = Path(tempfile.mkstemp(prefix="koala-up-", suffix=".log")[1])
         command = [sys.executable, "manage.py", "up", "--port", "0", "--var", str(var_dir), *arguments]
-        told = environment(WORKER_PROCESSES="1", **database)
+        told = environment(WORKER_PROCESSES="1", **database, **more)
         with self.output.open("w") as file:
             self.process = subprocess.Popen(command, cwd=BASE_DIR, stdout=file, stderr=file, env=told)
 

@@ -14,7 +14,7 @@ REDIS_SERVER = shutil.which("redis-server")
 
 
 @contextmanager
-def limit_store(binary: str | Path, socket: Path) -> Iterator[str]:
+def limit_store(binary: str | Path, socket: Path, *options: str) -> Iterator[str]:
     """A Valkey or Redis server on a Unix socket; gives its address."""
     command = [
         binary,
@@ -28,6 +28,7 @@ def limit_store(binary: str | Path, socket: Path) -> Iterator[str]:
         "no",
         "--dir",
         "/tmp",
+        *options,
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:

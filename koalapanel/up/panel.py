@@ -6,6 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from koalapanel.checks import check_limit_store
 from koalapanel.up import probes
 from koalapanel.up.components import Component
 from koalapanel.up.console import Console
@@ -51,6 +52,10 @@ class Panel:
     def _await_store(self) -> None:
         self._waiting_for = "the limit store"
         if probes.store_answers(settings.ENV.REDIS_URL):
+            # It may have been away when the checks of this command ran.
+            if errors := check_limit_store():
+                self._manager.stop(f"{errors[0].msg} {errors[0].hint}")
+                return
             if self._demo:
                 self._prepare_demo()
             self._manager.start("web", "worker", "beat")

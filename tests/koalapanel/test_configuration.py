@@ -81,6 +81,8 @@ def test_a_value_that_is_wrong_is_named(monkeypatch, tmp_path, name, value, comp
         ("UPLOAD_MAX_BYTES", "0"),
         ("EMAIL_URL", "nope"),
         ("DATABASE_URL", "nope"),
+        ("REDIS_URL", "nope"),
+        ("LIMITS_URL", "http://cache"),
         ("TRUSTED_PROXIES", "10.0.0.0/33"),
         ("KEY_PEPPERS", "secret"),
     ],
