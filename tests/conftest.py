@@ -42,9 +42,10 @@ def valkey(valkey_server: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(scope="session")
-def new_database() -> Callable[[], dict[str, str]]:
+def new_database() -> Iterator[Callable[[], dict[str, str]]]:
     """Makes a database for a panel of its own, and gives the variables that tell of it."""
-    return databases.of_a_new_panel
+    with databases.of_panels() as make:
+        yield make
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

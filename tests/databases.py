@@ -1,16 +1,16 @@
 """Which database the tests are on, and how the processes they start are told of it or of another."""
 
 import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import connection
 
-from tests.postgresql import create_database
+from tests.postgresql import create_database, drop_database
 
 ON_POSTGRESQL = connection.vendor == "postgresql"
-
-_numbers = itertools.count(1)
 
 
 def of_the_tests() -> dict[str, str]:
@@ -23,14 +23,24 @@ def of_the_tests() -> dict[str, str]:
     }
 
 
-def of_a_new_panel() -> dict[str, str]:
-    """The variables that give a panel an empty database of its own.
+@contextmanager
+def of_panels() -> Iterator[Callable[[], dict[str, str]]]:
+    """Makes databases until its `with` block ends: each call gives a panel's variables for a new, empty one.
 
-    None on SQLite, where it is a file in its VAR_DIR, and secrets are made up beside it.
+    None on SQLite, where it is a file in the panel's VAR_DIR, and secrets are made up beside it.
     """
-    if not ON_POSTGRESQL:
-        return {}
-    return of_the_tests() | {"DATABASE_URL": create_database(_url(f"panel_{next(_numbers)}"))}
+    numbers = itertools.count(1)
+    with ExitStack() as made:
+
+        def make() -> dict[str, str]:
+            if not ON_POSTGRESQL:
+                return {}
+            url = _url(f"{connection.settings_dict['NAME']}_panel_{next(numbers)}")
+            drop_database(url)  # of a run that was killed
+            made.callback(drop_database, url)
+            return of_the_tests() | {"DATABASE_URL": create_database(url)}
+
+        yield make
 
 
 def _url(name: str) -> str:

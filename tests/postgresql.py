@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -33,8 +33,6 @@ SETTINGS = {
     "max_connections": "200",
     "shared_buffers": "128MB",
     "max_wal_size": "4GB",
-    # Asked to stop, it waits for no checkpoint of what is removed next.
-    "checkpoint_timeout": "1d",
 }
 
 
@@ -55,10 +53,19 @@ class PostgreSQL:
 
 def create_database(url: str) -> str:
     """Make the empty database that `url` names, on the server that it names; gives `url`."""
-    name = conninfo_to_dict(url)["dbname"]
-    with psycopg.connect(url, dbname="postgres", autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(str(name))))
+    _execute("CREATE DATABASE {}", url)
     return url
+
+
+def drop_database(url: str) -> None:
+    """Remove that database if it is there, and throw out who is connected to it."""
+    _execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", url)
+
+
+def _execute(command: LiteralString, url: str) -> None:
+    name = sql.Identifier(str(conninfo_to_dict(url)["dbname"]))
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(sql.SQL(command).format(name))
 
 
 @contextmanager
