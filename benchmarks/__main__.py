@@ -5,13 +5,14 @@ import signal
 import sys
 from subprocess import CalledProcessError
 
-from benchmarks import NothingMeasured, flush, guard
+from benchmarks import NothingMeasured, flush, guard, ladder
 
 # Each is a module with a SUMMARY that begins with its name, `add_arguments(group)` for options of its own,
 # and `run(asked)`, which prints what it measured and tells whether every promised floor was met.
 BENCHMARKS = {
     "guard": guard,
     "flush": flush,
+    "ladder": ladder,
 }
 
 

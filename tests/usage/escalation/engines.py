@@ -1,4 +1,4 @@
-"""The ladder's two engines behind one interface: the oracle with plain counting around it, and the real store.
+"""The ladder's two engines behind one interface: the oracle, with plain counting around it, and the store.
 
 What is told of one must be told of the other.
 """
@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from accounts.tiers import Limits
 from tests.usage.clock import Clock
-from usage.escalation.ladder import SUSPENDED, Cause, Ladder, Move, Place
+from usage.escalation.ladder import SUSPENDED, Cause, Ladder, Move, Place, Step
 from usage.limits import upkeep
 from usage.limits.kinds import Verdict
 from usage.limits.store import DECIDE, LEASE_MS, LimitStore, _words
@@ -235,10 +235,15 @@ def _stretch(engine: Twin, clock: Clock, times: Sequence[int]) -> Stretch:
     return Stretch(asked, served, highest, answer)
 
 
-def changed(ladder: Ladder, number: int, **numbers: int) -> Ladder:
+def changed(ladder: Ladder, number: int, *, strikes: int | None = None, seconds: int | None = None) -> Ladder:
     """The ladder with another step of that number."""
     steps = list(ladder.steps)
-    steps[number] = steps[number]._replace(**numbers)
+    step = steps[number]
+    steps[number] = Step(
+        step.name,
+        step.strikes if strikes is None else strikes,
+        step.seconds if seconds is None else seconds,
+    )
     return replace(ladder, steps=tuple(steps))
 
 

@@ -1,4 +1,4 @@
-"""What clients do in the long run: the tests hold the ladder to it, and the benchmark prints what it makes of it.
+"""What clients do in the long run: tests hold the ladder to it, a benchmark prints what it makes of it.
 
 Requests inside of a block change nothing, so they are counted and not sent.
 """
@@ -49,13 +49,13 @@ ONE_IN_TEN = Scenario(
 DAILY_BURST = Scenario(
     "a three-minute burst daily, 30 days",
     30 * DAY,
-    lambda minute: 10 * LIMIT if minute % DAY < 3 else (12 <= minute % DAY) * 2,
+    lambda minute: 10 * LIMIT if minute % DAY < 3 else 2 * (minute % DAY >= 12),
 )
 NEVER_PAST_TIER_1 = (SLIGHTLY_OVER, ONE_IN_TEN, DAILY_BURST)
 
 
 def play(scenario: Scenario, engine: Engine, clock: Clock) -> Outcome:
-    """Let a scenario happen, from a minute's beginning on, until its end or until the subject is suspended."""
+    """Let a scenario happen from the next minute on, until its end or until the subject is suspended."""
     began = clock.seconds - clock.seconds % 60 + 60
     outcome = Outcome()
     waiting: list[int] = []
