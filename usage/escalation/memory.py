@@ -10,7 +10,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 from accounts.models import ApiKey, Tier
 from usage.escalation.ladder import Ladder
@@ -33,12 +33,11 @@ class SqlMemory:
         self._building = [threading.Lock() for _ in range(BUCKETS)]
 
     def ladder(self) -> Ladder:
-        # Asked from outside of Django's handling of requests, too, where nobody else does this.
-        close_old_connections()
+        _leave_old_connections()
         return read_ladder()
 
     def build(self, store: LimitStore, bucket: int) -> None:
-        close_old_connections()
+        _leave_old_connections()
         with self._building[bucket]:
             revisions = dict(Tier.objects.values_list("slug", "revision"))
             ladder = read_ladder()
@@ -46,6 +45,15 @@ class SqlMemory:
             upkeep.build(
                 store, bucket, secrets.token_hex(6), revisions, remembered(bucket, store.now()), ladder
             )
+
+
+def _leave_old_connections() -> None:
+    """Asked from outside of Django's handling of requests, too, where nobody else does this.
+
+    Within a transaction the connection is in use: Django would take it for a forgotten one and close it.
+    """
+    if not connection.in_atomic_block:
+        close_old_connections()
 
 
 def remembered(bucket: int, now: int) -> list[Remembered]:
