@@ -6,8 +6,7 @@ import redis
 from ninja import Router
 
 from usage import schemas
-from usage.escalation.ladder import Ladder
-from usage.limits.store import limit_store
+from usage.escalation.footing import Footing
 from usage.middleware import ApiRequest
 from usage.series import Series, series_of
 from usage.standing import Quota, Standing, standing_of
@@ -34,7 +33,7 @@ def usage(request: ApiRequest) -> schemas.Usage:
         tier=subject.tier,
         limits=schemas.LimitsInForce(**subject.limits._asdict()),
         quotas=[_quota(quota, standing.live) for quota in standing.quotas],
-        escalation=_escalation(subject, standing, limit_store().ladder) if standing.live else None,
+        escalation=_escalation(standing.footing) if standing.footing.is_known else None,
         hits_24h=schemas.RecentHits(
             total=standing.hits.total,
             newest=[
@@ -68,11 +67,14 @@ def _quota(quota: Quota, live: bool) -> schemas.QuotaState:
     )
 
 
-def _escalation(subject: Subject, standing: Standing, ladder: Ladder) -> schemas.EscalationPlace:
-    needed = ladder.strikes_above(standing.escalation, subject.id)
+def _escalation(footing: Footing) -> schemas.EscalationPlace:
     return schemas.EscalationPlace(
-        tier=standing.escalation,
-        name=ladder.steps[standing.escalation].name,
-        until=standing.blocked_until,
-        strikes_to_next_tier=max(0, needed - standing.strikes),
+        tier=footing.escalation,
+        name=footing.name,
+        until=footing.blocked_until,
+        reason=footing.why.text if footing.why else None,
+        strikes=footing.strikes,
+        strikes_to_next_tier=footing.strikes_left,
+        next=footing.next,
+        eases_at=footing.eases_at,
     )

@@ -3,18 +3,27 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.text import Truncator
+
 from accounts.models import ApiKey
+from usage.escalation.footing import Footing
+from usage.escalation.ladder import COOLDOWN, WARNED
 from usage.standing import Quota, Standing
 
-SUSPENSION = 5
-
 REVOKED = "this key is refused for good. Give its clients another one."
-SUSPENDED = "this key is refused until the people who run this panel reactivate it."
 EXPIRED = "this key is past its date. Give its clients another one."
+CLIMBED = "this key climbed the whole ladder and is refused."
+SUSPENDED = "this key is refused."
+HOW_TO_RETURN = "To have it reactivated, tell the people who run this panel what you have changed."
 UNKNOWN = "the counters can't be read right now."
 BLOCKED = "requests that count are refused. Job polling and downloads still work."
 REFUSED_LATELY = "requests over a limit were refused lately."
+PROBATION = "staff reactivated this key, and its tier is remembered for a while."
+BLOCK_IS_OVER = "the block is over and requests are served again, but its tier is remembered for a while."
 CLEAR = "Every limit of this key has room."
+
+DROPS = "it drops by one"
+LONGEST_REASON = 200  # characters; the ladder below has all of it
 
 # A full limit's sentence and the one that warns of it. The limit's end is shown beside it.
 USED_UP = {
@@ -31,33 +40,52 @@ ALMOST = {
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """`level` is `ok`, `near`, `full` or `unknown`; `until` is when it is over, where that is known."""
+    """`level` is `ok`, `near`, `full` or `unknown`; `until` is when it is over, where that is known, and
+    `then` says what happens at that time."""
 
     level: str
     title: str
     detail: str
     until: datetime | None = None
+    then: str = "until"
 
 
 def headline_of(key: ApiKey, standing: Standing) -> Headline:
-    """The one thing to know first: a key that is refused, then limits that are full, then those near it."""
+    """The one thing to know first: a key that is refused, then limits that are full, then those near it.
+
+    What SQL knows is said without the limit store, too.
+    """
+    footing = standing.footing
     if key.status == ApiKey.Status.REVOKED:
         return Headline("full", "Revoked:", REVOKED)
-    if key.status == ApiKey.Status.SUSPENDED or standing.escalation >= SUSPENSION:
-        return Headline("full", "Suspended:", SUSPENDED)
+    if footing.is_suspended:
+        return _suspended(footing)
     if key.has_expired:
         return Headline("full", "Expired:", EXPIRED)
+    if footing.blocked_until is not None:
+        title = "Cooling down:" if footing.escalation == COOLDOWN else "Blocked:"
+        return Headline("full", title, BLOCKED, footing.blocked_until)
     if not standing.live:
         return Headline("unknown", "Unknown:", UNKNOWN)
-    if standing.blocked_until is not None:
-        return Headline("full", "Blocked:", BLOCKED, standing.blocked_until)
     if full := _longest(standing.quotas, "full"):
         return Headline("full", "Limit reached:", USED_UP[full.kind], full.resets_at)
+    if footing.is_remembered:
+        title, detail = (
+            ("On probation:", PROBATION) if footing.was_reactivated else ("Warned:", BLOCK_IS_OVER)
+        )
+        return Headline("near", title, detail, footing.eases_at, "it drops by one")
     if near := _longest(standing.quotas, "near"):
         return Headline("near", "Warned:", ALMOST[near.kind], near.resets_at)
-    if standing.escalation > 0:
-        return Headline("near", "Warned:", REFUSED_LATELY)
+    if footing.escalation == WARNED:
+        return Headline("near", "Warned:", REFUSED_LATELY, footing.eases_at)
     return Headline("ok", "All clear.", CLEAR)
+
+
+def _suspended(footing: Footing) -> Headline:
+    if footing.was_suspended_by_staff and footing.came_by is not None:
+        reason = Truncator(footing.came_by.reason).chars(LONGEST_REASON)
+        return Headline("full", "Suspended by staff:", f"“{reason}” {HOW_TO_RETURN}")
+    return Headline("full", "Suspended:", f"{CLIMBED if footing.came_by else SUSPENDED} {HOW_TO_RETURN}")
 
 
 def _longest(quotas: list[Quota], level: str) -> Quota | None:

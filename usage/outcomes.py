@@ -15,6 +15,9 @@ HITS = {
     UNAVAILABLE: "other_hits",
 }
 
+# Of these, what the ladder refuses, whatever the limits have left.
+BY_THE_LADDER = tuple(outcome for outcome, column in HITS.items() if column == "blocked_hits")
+
 # For so long after a minute's end web processes still bring the hits that they refused themselves.
 SETTLING_SECONDS = 5
 

@@ -38,12 +38,19 @@ class QuotaState(Schema):
 
 
 class EscalationPlace(Schema):
-    """Where on the ladder the key or address stands; `until` is when its block ends, if it is blocked."""
+    """Where on the ladder the key or address stands; `until` is when its block ends, if it is blocked.
+
+    Strikes are null while the counters can't be read.
+    """
 
     tier: int
     name: str = Field(examples=["Clear"])
     until: datetime | None
-    strikes_to_next_tier: int
+    reason: str | None = Field(examples=["118 requests in one minute, limit 30; third strike."])
+    strikes: int | None
+    strikes_to_next_tier: int | None
+    next: str = Field(examples=["2 more strikes lead to a Temporary block of 1 hour."])
+    eases_at: datetime | None = Field(description="When the tier drops if nothing is refused until then.")
 
 
 class RefusedRequests(Schema):
@@ -90,6 +97,6 @@ class Usage(Schema):
     tier: str = Field(examples=["free"])
     limits: LimitsInForce
     quotas: list[QuotaState]
-    escalation: EscalationPlace | None = Field(description="Null while the counters can't be read.")
+    escalation: EscalationPlace | None = Field(description="Null while it isn't known.")
     hits_24h: RecentHits
     series: RequestSeries

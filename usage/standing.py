@@ -3,27 +3,34 @@
 The numbers come from the counters that enforce, so a page agrees with what the limiter will do next.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import redis
-from django.db.models import Sum, Window
+from django.db.models import Q, Sum, Window
 
 from accounts.models import ApiKey
 from usage import subjects
+from usage.escalation import history
+from usage.escalation.footing import Footing, Reason, footing_of, remembered_footing
+from usage.escalation.history import Happening
+from usage.escalation.ladder import WARNED, Ladder
+from usage.escalation.policy import read_ladder
 from usage.limits.decision import Decision
 from usage.limits.kinds import Kind
 from usage.limits.link import LimitStoreDown
 from usage.limits.store import limit_store
-from usage.models import BookedUntil, RateHit
-from usage.outcomes import ADMITTED
+from usage.limits.upkeep import trace_of
+from usage.models import BookedUntil, EscalationEvent, RateHit
+from usage.outcomes import ADMITTED, BY_THE_LADDER
 from usage.spans import DAY, MINUTE, minute_start
 from usage.subjects import Subject
 from usage.unbooked import counts_of
 
 NEAR = 80  # per cent of a limit from which a quota counts as nearly used up
 RECENT_HITS = 50
+RECENT_CHANGES = 20
 SHOWN = (Kind.DAY, Kind.MINUTE, Kind.CONCURRENT)  # in the order of the page
 HITS_PERIOD = DAY
 
@@ -57,31 +64,47 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Requests refused in one minute, on one route, by one limit."""
+    """Requests refused in one minute, on one route, by one limit or by the ladder.
+
+    `address` and `user_agent` are one of theirs; "" where no sample was kept, or none has been booked yet.
+    """
 
     at: datetime
     route: str
     kind: str
     count: int
+    address: str = ""
+    user_agent: str = ""
+
+    @property
+    def by_the_ladder(self) -> bool:
+        return self.kind in BY_THE_LADDER
 
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """What was refused in the last 24 hours: how many requests, and the newest of them."""
+    """What was refused in the last 24 hours: how many requests, how many by the ladder, and the newest."""
 
     total: int
+    by_the_ladder: int
     newest: list[Hit]
+
+    @property
+    def by_limits(self) -> int:
+        return self.total - self.by_the_ladder
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A subject at one moment. `live` is false when the limit store can't be asked: counts are unknown."""
+    """A subject at one moment. `live` is false when the limit store can't be asked: counts are unknown.
+
+    `history` has the newest changes of its place on the ladder, the newest first.
+    """
 
     quotas: list[Quota]
     hits: Hits
-    escalation: int
-    strikes: int
-    blocked_until: datetime | None
+    footing: Footing
+    history: list[Happening]
     now: datetime
     live: bool
 
@@ -95,33 +118,52 @@ def standing_of_key(key: ApiKey) -> Standing:
 
 
 def standing_of(subject: Subject, source: Callable[[Kind], str] = lambda kind: "") -> Standing:
-    """The subject's standing by the limits it has; two queries and two round trips.
+    """The subject's standing by the limits it has; five queries and three round trips.
 
     `source` tells where a limit's number comes from.
     """
+    ladder = read_ladder()
+    events = list(EscalationEvent.objects.of_subject(subject.id)[:RECENT_CHANGES])
     try:
         decision = limit_store().look(subject)
+        trace = trace_of(limit_store(), subject.id)
         hits = _hits(subject.id, decision.now)
     except (LimitStoreDown, redis.RedisError):
         now = datetime.now(UTC)
         return Standing(
             quotas=[Quota(kind, 0, getattr(subject.limits, kind), None, source(kind)) for kind in SHOWN],
             hits=_booked_hits(subject.id, now - HITS_PERIOD, now),
-            escalation=0,
-            strikes=0,
-            blocked_until=None,
+            footing=remembered_footing(subject, int(now.timestamp()), ladder, events),
+            history=_history(events, ladder),
             now=now,
             live=False,
         )
+    footing = footing_of(subject, decision, trace, ladder, events)
+    if footing.escalation == WARNED:
+        footing = replace(footing, why=_why_warned(hits))
     return Standing(
         quotas=_quotas(decision, source),
         hits=hits,
-        escalation=decision.escalation,
-        strikes=decision.strikes,
-        blocked_until=_time(decision.escalation_until) if decision.is_blocked else None,
+        footing=footing,
+        history=_history(events, ladder),
         now=_time(decision.now),
         live=True,
     )
+
+
+def _history(events: Sequence[EscalationEvent], ladder: Ladder) -> list[Happening]:
+    return [history.in_words(event, ladder) for event in events]
+
+
+def _why_warned(hits: Hits) -> Reason | None:
+    """The newest minute with refusals that warn."""
+    warning = [hit for hit in hits.newest if hit.kind in (Kind.MINUTE, Kind.DAY)]
+    if not warning:
+        return None
+    newest = [hit for hit in warning if hit.at == warning[0].at]
+    count = sum(hit.count for hit in newest)
+    requests = "1 request was" if count == 1 else f"{count:,} requests were"
+    return Reason(f"{requests} refused in one minute, over the {newest[0].kind}'s limit.", newest[0].at)
 
 
 def _quotas(decision: Decision, source: Callable[[Kind], str]) -> list[Quota]:
@@ -153,14 +195,26 @@ def _hits(subject_id: str, now: int) -> Hits:
         if outcome != ADMITTED
     ]
     booked = _booked_hits(subject_id, minute_start(first_minute), minute_start(booked_until))
-    return Hits(booked.total + sum(hit.count for hit in unbooked), (unbooked + booked.newest)[:RECENT_HITS])
+    return Hits(
+        booked.total + sum(hit.count for hit in unbooked),
+        booked.by_the_ladder + sum(hit.count for hit in unbooked if hit.by_the_ladder),
+        (unbooked + booked.newest)[:RECENT_HITS],
+    )
 
 
 def _booked_hits(subject_id: str, first: datetime, last: datetime) -> Hits:
-    rows = RateHit.objects.of_subject(subject_id).between(first, last)
-    # The sum goes over all of them, before the limit cuts off what isn't shown.
-    newest = list(rows.values_list("minute", "route", "kind", "count", Window(Sum("count")))[:RECENT_HITS])
-    return Hits(newest[0][4] if newest else 0, [Hit(*row[:4]) for row in newest])
+    # The sums go over all of them, before the limit cuts off what isn't shown.
+    rows = list(
+        RateHit.objects.of_subject(subject_id)
+        .between(first, last)
+        .values_list(
+            *("minute", "route", "kind", "count", "address", "user_agent"),
+            Window(Sum("count")),
+            Window(Sum("count", filter=Q(kind__in=BY_THE_LADDER))),
+        )[:RECENT_HITS]
+    )
+    total, by_the_ladder = rows[0][6:] if rows else (0, 0)
+    return Hits(total, by_the_ladder or 0, [Hit(*row[:6]) for row in rows])
 
 
 def _time(seconds: int) -> datetime:

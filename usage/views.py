@@ -10,7 +10,6 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
 from accounts.models import ApiKey, User
-from usage.escalation.policy import read_ladder
 from usage.escalation.words import steps_in_words
 from usage.headline import headline_of
 from usage.standing import standing_of_key
@@ -52,7 +51,7 @@ def _standing(request: SignedInRequest) -> dict[str, Any]:
         "key": key,
         "standing": standing,
         "headline": headline_of(key, standing),
-        "steps": steps_in_words(read_ladder()),
+        "steps": steps_in_words(standing.footing.ladder),
     }
 
 

@@ -8,7 +8,10 @@
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   const day = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const year = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
   const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  const DAY = 86_400_000;
   let offset = 0; // milliseconds the server's clock is ahead of ours
 
   const write = (element, text) => {
@@ -35,13 +38,19 @@
     }
   };
 
+  const formatFor = (at, today) => {
+    if (at.toDateString() === today.toDateString()) return time;
+    if (Math.abs(at - today) < 6 * DAY) return day;
+    return at.getFullYear() === today.getFullYear() ? date : year;
+  };
+
   const localise = () => {
     const now = document.querySelector("[data-now]");
     if (now) offset = Date.parse(now.dataset.now) - Date.now();
-    const today = new Date(Date.now() + offset).toDateString();
+    const today = new Date(Date.now() + offset);
     for (const element of document.querySelectorAll("time[data-moment]")) {
       const at = new Date(element.dateTime);
-      write(element, (at.toDateString() === today ? time : day).format(at));
+      write(element, formatFor(at, today).format(at));
       element.title = full.format(at);
     }
     for (const element of document.querySelectorAll("[data-zone]")) write(element, zone.replaceAll("_", " "));

@@ -36,7 +36,15 @@ def test_it_tells_the_limits_in_force_and_what_is_used(issue, driven_clock, caps
         "overrides": ["minute"],
         "usage": {"day": 2, "minute": 2, "concurrent": 2},
         "hits_24h": 1,
-        "escalation": {"tier": 1, "until": None},
+        "escalation": {
+            "tier": 1,
+            "name": "Standard",
+            "until": None,
+            "reason": "1 request was refused in one minute, over the minute's limit.",
+            "strikes": 0,
+            "strikes_to_next_tier": 3,
+            "eases_at": "2026-03-01T12:11:00+00:00",
+        },
     }
 
 

@@ -24,7 +24,7 @@ def test_a_standing_is_what_the_limiter_counts(issue, driven_clock):
     assert (day.used, day.limit, day.level, day.source) == (4, 1000, "ok", "Free tier")
     assert (concurrent.used, concurrent.limit) == (0, 5)
     assert (minute.resets_at.timestamp(), day.resets_at.hour) == (driven_clock.seconds + 60, 0)
-    assert (standing.escalation, standing.live) == (1, True)
+    assert (standing.footing.escalation, standing.live) == (1, True)
 
 
 def test_without_the_store_a_standing_knows_what_is_booked_and_says_so(issue, driven_clock, monkeypatch):

@@ -57,7 +57,16 @@ def test_it_tells_a_key_how_it_stands(ask, issue, driven_clock):
         {"kind": "minute", "used": 30, "limit": 30, "left": 0, "resets_at": "2026-03-01T12:01:00Z"},
         {"kind": "concurrent", "used": 0, "limit": 5, "left": 5, "resets_at": None},
     ]
-    assert body["escalation"] == {"tier": 1, "name": "Standard", "until": None, "strikes_to_next_tier": 3}
+    assert body["escalation"] == {
+        "tier": 1,
+        "name": "Standard",
+        "until": None,
+        "reason": "3 requests were refused in one minute, over the minute's limit.",
+        "strikes": 0,
+        "strikes_to_next_tier": 3,
+        "next": "3 strikes lead to an Extended cooldown of 5 minutes.",
+        "eases_at": "2026-03-01T12:11:00Z",
+    }
     assert body["hits_24h"] == {
         "total": 3,
         "newest": [{"time": "2026-03-01T12:00:00Z", "route": "convert", "kind": "minute", "count": 3}],

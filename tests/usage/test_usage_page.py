@@ -68,11 +68,11 @@ def test_the_numbers_are_in_the_page_before_any_script(signed_in, issue, call, d
     driven_clock.set("2026-03-01T12:00:30")
     assert call(text, 33).count(429) == 3
     page = read(signed_in.get("/"))
-    assert "Requests today 30 of 12,345 12,315 left resets 00:00 UTC in 11 h 59 min" in page
+    assert "Requests today 30 of 12,345 12,315 left resets Mon 00:00 UTC in 11 h 59 min" in page
     assert "This minute Used up 30 of 30 0 left resets 12:01 UTC in 30 s" in page
     assert "In flight now 0 of 5 5 left" in page
     assert "Rate-limit hits Requests that were refused in the last 24 hours 3" in page
-    assert "12:00 UTC convert Minute 3" in page
+    assert "12:00 UTC convert Minute limit 3" in page
     assert "Limit reached: this minute's requests are used up. until 12:01 UTC in 30 s" in page
 
 
@@ -153,7 +153,7 @@ def test_the_old_address_leads_to_the_page(signed_in):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"status": ApiKey.Status.SUSPENDED}, "Suspended: this key is refused until"),
+        ({"status": ApiKey.Status.SUSPENDED}, "Suspended: this key is refused. To have it reactivated, tell"),
         ({"status": ApiKey.Status.REVOKED}, "Revoked: this key is refused for good."),
         ({"expires_at": timezone.now() - timedelta(days=1)}, "Expired: this key is past its date."),
     ],
@@ -186,5 +186,5 @@ def test_what_an_account_calls_its_key_is_text_and_nothing_else(signed_in, issue
 def test_more_keys_cost_no_more_queries(signed_in, issue, built, django_assert_max_num_queries):
     for _ in range(5):
         issue()
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         signed_in.get("/")

@@ -81,6 +81,21 @@ class Tally(NamedTuple):
     sample: str = ""
 
 
+class Trace(NamedTuple):
+    """What a page tells beside the decision: the Unix minute of the last refusal by the minute's or the day's
+    limit, until when nothing strikes, since when the subject is clean (both in Unix seconds). 0 is never."""
+
+    last_refusal: int = 0
+    grace_until: int = 0
+    clean_since: int = 0
+
+
+def trace_of(store: LimitStore, subject: str) -> Trace:
+    """One round trip. Raises `redis.RedisError`."""
+    found = store.client.hmget(keys_of(subject)[0], "lr", "g", "c")
+    return Trace(*(int(number or 0) for number in found))
+
+
 def place(
     store: LimitStore, subject: str, *, order: str, cause: Cause, escalation: int, grace: int, version: int
 ) -> int:

@@ -1,19 +1,36 @@
-"""What the usage page calls the limit kinds, and the countdown that its scripts take over."""
+"""What the usage page calls limits and refusals, and the times that its scripts take over."""
 
 from datetime import datetime, timedelta
 
 from django import template
+from django.utils import dateformat as dates
 
 register = template.Library()
 
 TITLES = {"day": "Requests today", "minute": "This minute", "concurrent": "In flight now"}
-LIMITS = {"day": "Day", "minute": "Minute", "concurrent": "Concurrency"}
+# Of `usage.outcomes.HITS`: what refused a request.
+REFUSED_BY = {
+    "minute": "Minute limit",
+    "day": "Day limit",
+    "concurrent": "Concurrency limit",
+    "cooldown": "Cooldown",
+    "blocked": "Block",
+    "suspended": "Suspension",
+    "unavailable": "Limits unavailable",
+}
 UNITS = {
     "day": "requests per UTC day",
     "minute": "requests per minute",
     "concurrent": "requests at the same time",
 }
 ICONS = {"day": "calendar-stats", "minute": "clock", "concurrent": "arrows-exchange"}
+HAPPENINGS = {
+    "cooldown": "clock",
+    "block": "ban",
+    "suspension": "lock",
+    "ease": "leaf",
+    "reactivation": "circle-check",
+}
 OTHER_ICON = "activity"
 
 
@@ -24,7 +41,7 @@ def quota_title(kind: str) -> str:
 
 @register.filter
 def limit_name(kind: str) -> str:
-    return LIMITS.get(kind, kind)
+    return REFUSED_BY.get(kind, kind)
 
 
 @register.filter
@@ -35,6 +52,24 @@ def quota_unit(kind: str) -> str:
 @register.filter
 def quota_icon(kind: str) -> str:
     return ICONS.get(kind, OTHER_ICON)
+
+
+@register.filter
+def happening_icon(kind: str) -> str:
+    return HAPPENINGS.get(kind, OTHER_ICON)
+
+
+@register.filter
+def moment(at: datetime, now: datetime) -> str:
+    """`14:32` today, `Sun 14:32` some days off, `1 Mar 14:32` beyond, `1 Mar 2025` of another year.
+
+    `moments.js` says the same in the viewer's zone.
+    """
+    if at.date() == now.date():
+        return dates.format(at, "H:i")
+    if abs(at - now) < timedelta(days=6):
+        return dates.format(at, "D H:i")
+    return dates.format(at, "j M H:i" if at.year == now.year else "j M Y")
 
 
 @register.filter

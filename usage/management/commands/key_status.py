@@ -46,8 +46,5 @@ def described(key: ApiKey, standing: Standing) -> dict[str, Any]:
         "overrides": sorted(key.overrides),
         "usage": {quota.kind: quota.used for quota in standing.quotas} if standing.live else None,
         "hits_24h": standing.hits.total,
-        "escalation": {
-            "tier": standing.escalation,
-            "until": standing.blocked_until.isoformat() if standing.blocked_until else None,
-        },
+        "escalation": standing.footing.as_plain_values(),
     }
