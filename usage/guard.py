@@ -8,28 +8,28 @@ limit store; one from a subject that is known to be blocked makes none.
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import redis
-from django.db import DatabaseError
+from django.db import Error as SqlError
 
 from accounts.client_address import client_network
 from usage import answers, routes
 from usage.escalation import following, recording
 from usage.known_blocks import KnownBlocks
 from usage.known_subjects import KnownSubjects
+from usage.late_settlements import LateSettlements
 from usage.limits import headers
 from usage.limits.decision import MINUTE, Decision
 from usage.limits.kinds import Kind, Verdict
-from usage.limits.link import LimitStoreDown
+from usage.limits.link import LimitStoreDown, NotAsked
 from usage.limits.refusals import Refusal
 from usage.limits.share import LocalShares
 from usage.limits.store import FAILED, UNDONE, WELL, limit_store
 from usage.local_hits import local_hits
-from usage.outcomes import UNAVAILABLE
+from usage.outcomes import ADMITTED, UNAVAILABLE
 from usage.presented_key import presented_key
 from usage.routes import ApiRoute
 from usage.subjects import Subject
@@ -37,9 +37,7 @@ from usage.subjects import Subject
 logger = logging.getLogger(__name__)
 
 SUSPENSION = "key_suspended"
-# Leases that could not be returned while the store was away; more of them end by themselves.
-UNSETTLED = 10_000
-SETTLED_AT_A_TIME = 10
+COMPLAINT_SECONDS = 10.0
 
 
 class Admission(NamedTuple):
@@ -72,8 +70,8 @@ class Guard:
         self._blocks = KnownBlocks()
         self._shares = LocalShares()
         self._hits = local_hits()
-        self._unsettled: deque[tuple[Subject, str, str, str]] = deque(maxlen=UNSETTLED)
-        self._complained_at = 0.0
+        self._late = LateSettlements(self._store)
+        self._complained_at = -COMPLAINT_SECONDS
 
     def check(self, environ: Mapping[str, Any]) -> Admission | Refusal:
         """Decide about a request for an API path (`routes.is_api_path`), and charge it if it is admitted."""
@@ -85,7 +83,7 @@ class Guard:
         )
         try:
             return self._check(request)
-        except DatabaseError as error:
+        except SqlError as error:
             self._complain("The database can't be asked for a key or a tier", error)
             return answers.limits_unavailable(request.route, request.accept, None)
 
@@ -97,12 +95,13 @@ class Guard:
         if route.charged:
             block = self._blocks.recall(subject.id)
             if block is not None:
-                self._count(request, subject, block.outcome)
+                self._count(request, subject, block.outcome, block.now)
                 return self._refuse(request, subject, block)
         lease = self._store.new_lease() if route.charged else None
         try:
             decision = self._store.decide(subject, route.name, lease)
             if decision.verdict is Verdict.STALE:
+                self._known.before_sql()
                 self._store.reload_ladder()
                 fresh = self._subject(request, fresh=True)
                 if fresh is None or _is_refused(fresh, route):
@@ -111,14 +110,14 @@ class Guard:
                 # Should SQL still be behind (a replica), what it says is the best we have.
                 decision = self._store.insist(subject, route.name, lease)
         except LimitStoreDown as error:
-            self._complain("The limit store is down", error)
-            if lease is not None:
-                self._unsettled.append((subject, route.name, lease, UNDONE))
+            self._lost(error)
+            if lease is not None and not isinstance(error, NotAsked):
+                self._late.add((subject, route.name, lease, UNDONE))
             return self._without_store(request, subject)
-        if self._unsettled:
-            self._settle_late()
         if decision.verdict is Verdict.SUSPENDED and not route.open_to_suspended:
             return self._suspend(request, subject, decision)
+        if decision.verdict is not Verdict.BLOCKED:
+            self._blocks.forget(subject.id)
         if lease is None or decision.verdict is Verdict.ADMITTED:
             return Admission(route, subject, headers.of_decision(decision), lease)
         if decision.verdict is Verdict.BLOCKED:
@@ -132,11 +131,13 @@ class Guard:
         if admission.lease is None:
             return
         outcome = FAILED if status >= 400 else WELL
+        settlement = (admission.subject, admission.route.name, admission.lease, outcome)
         try:
-            self._store.settle(admission.subject, admission.route.name, admission.lease, outcome)
+            self._store.settle(*settlement)
+            self._late.told(settlement)
         except LimitStoreDown as error:
-            self._complain("A lease will be returned later", error)
-            self._unsettled.append((admission.subject, admission.route.name, admission.lease, outcome))
+            self._lost(error)
+            self._late.add(settlement)
 
     def _refuse(self, request: Request, subject: Subject, decision: Decision) -> Refusal:
         return answers.over_limit(request.route, request.accept, subject, decision, self._store.ladder)
@@ -154,7 +155,7 @@ class Guard:
                 if change is not None:
                     self._known.before_sql()
                     recording.record(change)
-            except (redis.RedisError, DatabaseError) as error:
+            except (redis.RedisError, SqlError) as error:
                 logger.warning("A suspension will be written down by the worker: %s", error)
         suspended = replace(subject, refusal=SUSPENSION)
         return answers.refused_key(request.route, request.accept, request.key or "", suspended)
@@ -167,38 +168,32 @@ class Guard:
             return Admission(route, subject, headers.of_limits(subject.limits), None)
         block = self._blocks.recall(subject.id, math.inf)
         if block is not None:
-            self._count(request, subject, block.outcome)
+            self._count(request, subject, block.outcome, block.now)
             return self._refuse(request, subject, block)
         if not route.starts_job:
             retry_after = self._shares.take(subject)
             if retry_after is None:
+                self._count(request, subject, ADMITTED)
                 return Admission(route, subject, headers.of_limits(subject.limits), None)
             self._count(request, subject, Kind.MINUTE)
             return answers.over_share(route, request.accept, subject, retry_after)
         self._count(request, subject, UNAVAILABLE)
         return answers.limits_unavailable(route, request.accept, subject)
 
-    def _settle_late(self) -> None:
-        """The store is back: a few of the leases that could not be returned, with each request."""
-        for _ in range(SETTLED_AT_A_TIME):
-            try:
-                late = self._unsettled.popleft()
-            except IndexError:
-                return
-            try:
-                self._store.settle(*late)
-            except LimitStoreDown:
-                self._unsettled.append(late)
-                return
+    def _lost(self, error: LimitStoreDown) -> None:
+        """The store didn't answer. What is said of an outage is the breaker's; this is of single failures."""
+        self._late.doubt()
+        if not self._store.breaker.is_open:
+            self._complain("The limit store did not answer", error)
 
-    def _count(self, request: Request, subject: Subject, outcome: str) -> None:
-        """A hit that the store doesn't hear of from this request."""
-        hit = (subject.id, int(time.time()) // MINUTE, request.route.name, outcome)
-        self._hits.count(hit, request.environ)
+    def _count(self, request: Request, subject: Subject, outcome: str, now: float | None = None) -> None:
+        """What the store doesn't hear of from this request. `now` is in Unix seconds."""
+        minute = int(time.time() if now is None else now) // MINUTE
+        self._hits.count((subject.id, minute, request.route.name, outcome), request.environ)
 
     def _complain(self, what: str, error: Exception) -> None:
-        """Log, but once a second: it is said of every request while it lasts."""
-        if time.monotonic() - self._complained_at >= 1:
+        """Log, but not for every request while it lasts."""
+        if time.monotonic() - self._complained_at >= COMPLAINT_SECONDS:
             self._complained_at = time.monotonic()
             logger.warning("%s: %s", what, error)
 

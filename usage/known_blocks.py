@@ -29,6 +29,10 @@ class KnownBlocks:
                 del self._blocks[next(iter(self._blocks))]
             self._blocks[subject_id] = (self._clock(), decision)
 
+    def forget(self, subject_id: str) -> None:
+        """The store has just said that it isn't blocked. (Else it would be again, once the store is down.)"""
+        self._blocks.pop(subject_id, None)  # without the lock: this runs for every request
+
     def recall(self, subject_id: str, seconds: float = SECONDS) -> Decision | None:
         """The decision that a blocked subject gets now, on the store's clock as far as we can tell.
 

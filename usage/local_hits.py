@@ -1,23 +1,24 @@
 """Hits that a web process refused without asking the limit store, and a sample of each kind of hit.
 
 They are added up here and brought to the store in the background, to the minute in which they happened; what
-can't be brought waits, and a process that ends cleanly brings the rest first. A batch has an id, so that one
-that is brought again because the reply was lost counts once.
+can't be brought waits. A process that is asked to end brings the rest at once, and from then on each hit as
+it happens, at the cost of a round trip. A batch has an id: one that is brought again, because the reply was
+lost, counts once.
 """
 
-import atexit
 import itertools
 import logging
 import os
 import threading
-import time
 from collections.abc import Mapping
 from functools import cache
+from multiprocessing import util
 from typing import Any
 
 import redis
 
 from accounts.client_address import client_address
+from usage import process_end
 from usage.limits.store import LimitStore, limit_store
 from usage.limits.upkeep import TALLIES_AT_A_TIME, Tally, tally
 from usage.subjects import bucket_of
@@ -41,13 +42,13 @@ class LocalHits:
         self._store = store
         self._start_over()
         os.register_at_fork(after_in_child=self._start_over)
-        atexit.register(self.flush)
 
     def _start_over(self) -> None:
         """In a forked child: what the parent counted is the parent's to bring."""
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._is_ending = False
         self._waiting: dict[Hit, tuple[int, str]] = {}
         self._batches: list[tuple[str, int, list[Tally]]] = []
         self._sampled: set[Hit] = set()
@@ -66,6 +67,8 @@ class LocalHits:
             else:
                 self._lost += 1
         self._begin()
+        if self._is_ending:
+            self.flush()
 
     def sample(self, hit: Hit, environ: Mapping[str, Any]) -> None:
         """The store refused a request and counted it; it is told whose it was once per hit."""
@@ -82,18 +85,25 @@ class LocalHits:
     def flush(self) -> bool:
         """Bring what has come together; gives whether nothing is left waiting."""
         with self._flushing:
-            if not self._batches:
-                self._take_waiting()
-            while self._batches:
-                batch, bucket, tallies = self._batches[0]
+            while self._batches or self._take_waiting():
                 try:
-                    tally(self._store, batch, bucket, tallies)
+                    tally(self._store, *self._batches[0])
                 except redis.RedisError:
                     return False  # the same batch again, next time
                 self._batches.pop(0)
-            return not self._waiting
+            return True
 
-    def _take_waiting(self) -> None:
+    def end(self) -> None:
+        """The process ends: bring everything, and what still happens as it happens."""
+        self._is_ending = True
+        if self.flush():
+            return
+        left = sum(one.hits for _, _, tallies in self._batches for one in tallies)
+        if left := left + sum(hits for hits, _ in list(self._waiting.values())):
+            logger.error("%d hits are lost: the limit store was away when this process ended", left)
+
+    def _take_waiting(self) -> bool:
+        """Put what waits into batches; gives whether there are any."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
             lost, self._lost = self._lost, 0
@@ -108,26 +118,30 @@ class LocalHits:
             for first in range(0, len(tallies), TALLIES_AT_A_TIME):
                 batch = f"{self._name}{next(self._numbers):x}"
                 self._batches.append((batch, bucket, tallies[first : first + TALLIES_AT_A_TIME]))
+        return bool(self._batches)
 
     def _begin(self) -> None:
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
+                    # Both the ends of a process and those of a forked one. (`atexit` is for the first alone.)
+                    util.Finalize(None, self.end, exitpriority=1)
                     self._thread = threading.Thread(target=self._run, name="local hits", daemon=True)
                     self._thread.start()
 
     def _run(self) -> None:
-        while True:
-            time.sleep(FLUSH_SECONDS)
+        while not process_end.wait(FLUSH_SECONDS):
             try:
                 self.flush()
             except Exception:
                 logger.exception("Hits could not be brought to the limit store")
+        self.end()
 
 
 def _sample(environ: Mapping[str, Any]) -> str:
     """Address, newline, user agent. A header's newline can't reach us; WSGI gives its bytes as Latin-1."""
-    agent = environ.get("HTTP_USER_AGENT", "").encode("latin-1", "replace").decode("utf-8", "replace")
+    header: str = environ.get("HTTP_USER_AGENT", "")[: 4 * LONGEST_AGENT]
+    agent = header.encode("latin-1", "replace").decode("utf-8", "replace")
     return f"{client_address(environ)}\n{agent[:LONGEST_AGENT]}"
 
 

@@ -31,6 +31,10 @@ class LimitStoreDown(Exception):
     """The limit store could not be asked, or did not answer in time or in sense."""
 
 
+class NotAsked(LimitStoreDown):
+    """Not one whole command has left: the store has charged nothing for it, and won't."""
+
+
 class Link:
     """A connection that is made when first used, and made anew after any failure. Not for sharing."""
 
@@ -54,41 +58,57 @@ class Link:
     def ask(self, command: bytes, last_words: Callable[[], bytes] | None = None) -> Any:
         """Send one command and return its reply; an error reply is returned as `hiredis.ReplyError`.
 
-        If no reply comes, the store may still have run the command, or will when it wakes up. `last_words`
-        makes the command that is then sent after it, for the store to run right behind.
+        Raises `NotAsked`, or `LimitStoreDown` after less than twice the timeout if no reply comes or it makes
+        no sense. Then the store may still have run the command, or will when it wakes up: `last_words` makes
+        the command that is sent after it, for the store to run right behind.
         """
+        link = self._send(command)
         try:
-            link = self._open()
-            link.sendall(command)
-            reply = False
-            while reply is False:
-                data = link.recv(_LARGEST_READ)
-                if not data:
-                    raise ConnectionResetError("the limit store hung up")
-                self._reader.feed(data)
-                reply = self._reader.gets()
-            return reply
-        except (OSError, hiredis.HiredisError, redis.RedisError) as error:
+            return self._hear(link)
+        except (OSError, ValueError, MemoryError, hiredis.HiredisError) as error:
             if last_words is not None:
-                self._say_last(last_words())
+                self._say_last(last_words(), has_hung_up=isinstance(error, ConnectionError))
             self.close()
             raise LimitStoreDown(str(error) or type(error).__name__) from error
 
     def tell(self, command: bytes) -> None:
-        """Send one command whose reply the store leaves out: costs one send and no waiting."""
+        """Send one command whose reply the store leaves out: costs one send and no waiting.
+
+        Whether it was heard, nobody tells. Raises `NotAsked`.
+        """
+        self._send(_SKIP_REPLY + command)
+
+    def _send(self, words: bytes) -> socket.socket:
         try:
-            self._open().sendall(_SKIP_REPLY + command)
+            link = self._open()
+            link.sendall(words)  # should it fail half-way: half a command is never run
         except (OSError, redis.RedisError) as error:
             self.close()
-            raise LimitStoreDown(str(error) or type(error).__name__) from error
+            raise NotAsked(str(error) or type(error).__name__) from error
+        return link
 
-    def _say_last(self, command: bytes) -> None:
+    def _hear(self, link: socket.socket) -> Any:
+        while True:
+            data = link.recv(_LARGEST_READ)
+            if not data:
+                raise ConnectionResetError("the limit store hung up")
+            self._reader.feed(data)
+            reply = self._reader.gets()
+            if reply is not False:
+                if self._reader.has_data():
+                    # It would be taken for the answer to the next question.
+                    raise hiredis.ProtocolError("the limit store says more than it was asked")
+                return reply
+            if time.monotonic() - self._spoke_at > self._timeout:  # each receive alone was in time
+                raise TimeoutError("the limit store takes too long to say it all")
+
+    def _say_last(self, command: bytes, *, has_hung_up: bool) -> None:
         """Over the same connection, where the order is certain; over another if that is gone."""
-        if self._socket is not None:
+        if self._socket is not None and not has_hung_up:
             with contextlib.suppress(OSError):
                 self._socket.sendall(_SKIP_REPLY + command)
                 return
-            self.close()
+        self.close()
         with contextlib.suppress(LimitStoreDown):
             self.tell(command)
 

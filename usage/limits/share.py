@@ -32,7 +32,7 @@ class LocalShares:
                 self._minute, self._taken = now // MINUTE, {}
             taken = self._taken.get(subject.id, 0)
             full = len(self._taken) >= CAPACITY and subject.id not in self._taken
-            if full or taken >= max(1, limit // settings.WEB_WORKERS):
+            if full or taken >= min(limit, max(1, limit // settings.WEB_WORKERS)):
                 return MINUTE - now % MINUTE
             self._taken[subject.id] = taken + 1
         return None

@@ -24,7 +24,7 @@ from usage.escalation.ladder import Ladder
 from usage.limits.breaker import Breaker
 from usage.limits.decision import Decision
 from usage.limits.kinds import Verdict
-from usage.limits.link import LimitStoreDown, Link, pack
+from usage.limits.link import LimitStoreDown, Link, NotAsked, pack
 from usage.subjects import BUCKETS, Subject, bucket_of
 
 logger = logging.getLogger(__name__)
@@ -44,6 +44,9 @@ _DECIDE_SHA = sha1(DECIDE, usedforsecurity=False).hexdigest()
 
 # How a request ended, in the words of `settle.lua`; undone: the client was refused after all.
 WELL, FAILED, UNDONE = "", "failed", "refused"
+
+# Subject, route, lease, and how its request ended.
+Settlement = tuple[Subject, str, str, str]
 
 NEWEST = 2**53 - 1  # larger than every revision, and exact in Lua's arithmetic
 
@@ -108,12 +111,12 @@ class LimitStore:
             self._build(subject.bucket)
             decision = self._ask(subject, route, lease, ladder or self.ladder)
             if decision.verdict is Verdict.EMPTY:
-                raise LimitStoreDown("it forgets what it is told")
+                raise NotAsked("it forgets what it is told")
         return decision
 
     def _ask(self, subject: Subject, route: str, lease: str | None, ladder: Ladder) -> Decision:
         if not self.breaker.allows():
-            raise LimitStoreDown("it has failed too often, and is asked once a second")
+            raise NotAsked("it has failed too often, and is asked once a second")
         try:
             decision = self._exchange(subject, route, lease, ladder)
         except LimitStoreDown:
@@ -152,11 +155,11 @@ class LimitStore:
 
     def _build(self, bucket: int) -> None:
         if self.memory is None:
-            raise LimitStoreDown("it is empty, and nothing is known that could be put there")
+            raise NotAsked("it is empty, and nothing is known that could be put there")
         try:
             self.memory.build(self, bucket)
         except redis.RedisError as error:
-            raise LimitStoreDown(str(error)) from error
+            raise NotAsked(str(error)) from error
 
     def insist(self, subject: Subject, route: str, lease: str | None) -> Decision:
         """Decide by the limits given, whatever has been announced. Raises as `decide`."""
@@ -172,23 +175,22 @@ class LimitStore:
         """
         self._link().tell(self._settlement(subject, route, lease, outcome))
 
+    def settle_surely(self, settlements: Sequence[Settlement]) -> None:
+        """As `settle`, some at once, and not done until the store says so. Raises `redis.RedisError`."""
+        pipeline = self.client.pipeline(transaction=False)
+        for settlement in settlements:
+            pipeline.execute_command(*self._settlement_words(*settlement))  # type: ignore[no-untyped-call]
+        pipeline.execute()
+
     def _settlement(self, subject: Subject, route: str, lease: str, outcome: str) -> bytes:
+        return pack(self._settlement_words(subject, route, lease, outcome))
+
+    def _settlement_words(
+        self, subject: Subject, route: str, lease: str, outcome: str
+    ) -> tuple[str | bytes, ...]:
         state, leases, _, usage, _ = keys_of(subject.id)
-        return pack(
-            (
-                "EVAL",
-                SETTLE,
-                "3",
-                state,
-                leases,
-                usage,
-                lease,
-                subject.id,
-                route,
-                outcome,
-                self.time_argument(),
-            )
-        )
+        keys = ("3", state, leases, usage)
+        return ("EVAL", SETTLE, *keys, lease, subject.id, route, outcome, self.time_argument())
 
     def booked(self, fields: Sequence[tuple[str, str, str]], minutes: Iterable[int]) -> dict[int, list[int]]:
         """What the scripts booked of one subject in some Unix minutes.
