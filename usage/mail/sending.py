@@ -71,7 +71,7 @@ def _send_all(due: list[Notice]) -> int:
         try:
             connection.open()
         except (OSError, SoftTimeLimitExceeded) as error:
-            raise ServerTrouble(_said(error)) from error
+            raise ServerTrouble(f"the mail server can't be used: {_said(error)}") from error
         for notice in due:
             if time.monotonic() > end:
                 break
@@ -156,7 +156,7 @@ def _deliver(message: EmailMessage, connection: BaseEmailBackend) -> None:
     except smtplib.SMTPNotSupportedError as error:
         raise Unsendable(_said(error), for_good=True) from error
     except (OSError, SoftTimeLimitExceeded) as error:  # all of smtplib's are OSErrors
-        raise ServerTrouble(_said(error)) from error
+        raise ServerTrouble(f"the mail server can't be used: {_said(error)}") from error
     except Exception as error:
         raise Unsendable(f"It can't be made: {_said(error)}", for_good=True) from error
 
@@ -164,19 +164,19 @@ def _deliver(message: EmailMessage, connection: BaseEmailBackend) -> None:
 def _refusal(code: int, text: bytes | str) -> Exception:
     """What an answer to one email means: that this one is refused, or (a hang-up, garbage) all of them."""
     if code == SERVICE_CLOSES or not 400 <= code < 600:
-        return ServerTrouble(_answer(code, text))
-    return Unsendable(_answer(code, text), for_good=code >= 500)
+        return ServerTrouble(f"the mail server {_answered(code, text)}")
+    return Unsendable(f"the mail server {_answered(code, text)}", for_good=code >= 500)
 
 
 def _said(error: BaseException) -> str:
     if isinstance(error, smtplib.SMTPResponseException):
-        return _answer(error.smtp_code, error.smtp_error)
+        return _answered(error.smtp_code, error.smtp_error)
     return str(error) or type(error).__name__
 
 
-def _answer(code: int, text: bytes | str) -> str:
+def _answered(code: int, text: bytes | str) -> str:
     words = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return f"the mail server answered {code} {words}"
+    return f"answered {code} {words}"
 
 
 def _line(error: Exception) -> str:
