@@ -1,9 +1,10 @@
 """Django's admin for accounts, tiers and keys."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm
 from django.db.models import QuerySet
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from accounts import api_keys
+from accounts.action_page import action_page, is_confirmed
 from accounts.models import ApiKey, Tier, User
 from accounts.tiers import LIMIT_KINDS
 
@@ -66,10 +68,12 @@ class TierAdmin(admin.ModelAdmin[Tier]):
 class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
     list_display = ("start", "name", "owner", "tier", "status", "expires_at", "created_at")
     list_filter = ("status", "tier")
-    list_select_related = ("owner", "tier")
+    list_select_related = ["owner", "tier"]
     search_fields = ("start", "name", "owner__email")
     autocomplete_fields = ("owner",)
-    readonly_fields = ("start", "end", "pepper_version", "created_at")
+    actions: Sequence[Any] = ["revoke"]
+    # Its status changes by actions, which say what follows from it.
+    readonly_fields = ("status", "start", "end", "pepper_version", "created_at")
     overrides = tuple(f"{kind}_override" for kind in LIMIT_KINDS)
 
     def get_fieldsets(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
@@ -89,6 +93,31 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         """What a key used is counted under its owner: it doesn't change hands."""
         return (*self.readonly_fields, "owner") if obj else self.readonly_fields
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        """A key's history is kept with it: keys are revoked."""
+        return False
+
+    @admin.action(description="Revoke", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
+        if not is_confirmed(request):
+            return action_page(
+                self,
+                request,
+                action="revoke",
+                title="Revoke API keys",
+                consequence="These keys are refused from the next request on, for good: whatever uses them "
+                "stops working. Nobody can take it back.",
+                button="Revoke",
+                rows=[(key.pk, _before_revoking(key)) for key in queryset],
+            )
+        for key in queryset:
+            if key.revoke():
+                self.log_change(request, key, "Revoked.")
+                self.message_user(request, f"Revoked: {key}.", messages.SUCCESS)
+            else:
+                self.message_user(request, f"Revoked before: {key}.", messages.WARNING)
+        return None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         return super().get_queryset(request).select_related("owner", "tier")
@@ -118,3 +147,8 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
         response = TemplateResponse(request, "admin/accounts/apikey/issued.html", context)
         response["Cache-Control"] = "no-store"
         return response
+
+
+def _before_revoking(key: ApiKey) -> str:
+    words = f"{key} of {key.owner}"
+    return f"{words}: revoked already" if key.status == ApiKey.Status.REVOKED else words

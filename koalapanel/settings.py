@@ -218,6 +218,7 @@ LANGUAGE_CODE = "en"
 USE_I18N = False
 USE_TZ = True
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "koalapanel.formats"
 
 # --- Safety ----------------------------------------------------------------------------------------------
 

@@ -54,6 +54,14 @@ class ApiKey(Revised):
     def __str__(self) -> str:
         return f"{self.name} ({self.start}…)"
 
+    def revoke(self) -> bool:
+        """Refuse it from now on, for good; gives whether it wasn't revoked before."""
+        if self.status == self.Status.REVOKED:
+            return False
+        self.status = self.Status.REVOKED
+        self.save(update_fields=["status"])
+        return True
+
     @property
     def overrides(self) -> dict[str, int]:
         """The limits that are this key's own, by kind."""

@@ -54,11 +54,42 @@ def test_the_tiers_that_guests_and_new_keys_get_cant_be_deleted(staff):
     assert staff.post(f"/admin/accounts/tier/{tier.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
-def test_a_key_is_revoked(staff, owner):
+def test_a_key_is_revoked_after_a_page_that_says_what_breaks(staff, owner):
     key, _ = api_keys.issue(owner, name="prod")
-    form = {"name": "prod", "tier": key.tier_id, "status": "revoked", "expires_at_0": "", "expires_at_1": ""}
-    assert staff.post(f"/admin/accounts/apikey/{key.pk}/change/", form).status_code == 302
+    form = {"action": "revoke", "_selected_action": key.pk, "index": 0}
+    page = staff.post("/admin/accounts/apikey/", form).content.decode()
+    assert "whatever uses them stops working" in page
+    assert f"{key} of olivia@example.com" in page
+    assert ApiKey.objects.get().status == "active"
+    form = {"action": "revoke", "_selected_action": key.pk, "confirmed": "yes"}
+    response = staff.post("/admin/accounts/apikey/", form, follow=True)
+    assert f"Revoked: {key}." in response.content.decode()
     assert ApiKey.objects.get().status == "revoked"
+    assert "Revoked." in staff.get(f"/admin/accounts/apikey/{key.pk}/history/").content.decode()
+    again = staff.post("/admin/accounts/apikey/", form, follow=True)
+    assert f"Revoked before: {key}." in again.content.decode()
+
+
+def test_a_keys_status_isnt_edited_by_hand(staff, owner):
+    key, _ = api_keys.issue(owner, name="prod")
+    form = {"name": "new", "tier": key.tier_id, "status": "revoked", "expires_at_0": "", "expires_at_1": ""}
+    assert staff.post(f"/admin/accounts/apikey/{key.pk}/change/", form).status_code == 302
+    assert (ApiKey.objects.get().name, ApiKey.objects.get().status) == ("new", "active")
+
+
+def test_a_key_isnt_deleted_nor_its_owner_with_it(staff, owner):
+    key, _ = api_keys.issue(owner, name="prod")
+    assert staff.post(f"/admin/accounts/apikey/{key.pk}/delete/", {"post": "yes"}).status_code == 403
+    staff.post(f"/admin/accounts/user/{owner.pk}/delete/", {"post": "yes"})
+    assert ApiKey.objects.exists()
+
+
+def test_the_quotas_emails_are_switched_off_for_an_account(staff, owner):
+    page = staff.get(f"/admin/accounts/user/{owner.pk}/change/").content.decode()
+    assert "mail at 80 % and 100 % of the day" in page.lower()
+    staff.post(f"/admin/accounts/user/{owner.pk}/change/", {"email": owner.email, "is_active": "on"})
+    owner.refresh_from_db()
+    assert not owner.wants_quota_emails
 
 
 def test_an_account_is_made_with_an_email_alone(staff):

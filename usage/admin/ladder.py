@@ -1,0 +1,103 @@
+"""The ladder's numbers, which staff edit. A running block keeps the end it was given."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from usage.escalation.ladder import COOLDOWN, SUSPENDED
+from usage.models import EscalationPolicy, EscalationStep
+
+
+class _Seeded:
+    """Rows that a migration made: there are never more or fewer."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(EscalationPolicy)
+class EscalationPolicyAdmin(_Seeded, admin.ModelAdmin[EscalationPolicy]):
+    fieldsets = (
+        (
+            "What strikes",
+            {
+                "fields": ("strike_refusals", "strike_percent"),
+                "description": "A clock minute is a strike if it has at least as many minute- or day-limit "
+                "refusals as both numbers ask for. The steps tell how many strikes lead up.",
+            },
+        ),
+        (
+            "How it is forgiven",
+            {
+                "fields": ("warned_minutes", "forgive_minutes", "decay_hours"),
+                "description": "Clean is a time without such a refusal, outside of a block.",
+            },
+        ),
+        (
+            "Blocks and reactivations",
+            {
+                "fields": ("grace_seconds", "probation", "guests_highest"),
+                "description": "In force at the next request everywhere. A running block keeps its end.",
+            },
+        ),
+    )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """There is one row: it is the page."""
+        row = EscalationPolicy.ROW
+        return HttpResponseRedirect(reverse("admin:usage_escalationpolicy_change", args=[row]))
+
+
+class EscalationStepForm(forms.ModelForm[EscalationStep]):
+    """A step has the numbers that the ladder asks it for, and no others."""
+
+    class Meta:
+        model = EscalationStep
+        fields = ("name", "strikes", "block_seconds")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        number = self.instance.number
+        if number < COOLDOWN:
+            self._forbid("strikes", "Any refusal leads here: this step takes no strikes.")
+            self._forbid("block_seconds", "This step blocks nothing.")
+        else:
+            self._require("strikes", "Say how many strikes lead here.")
+            if number == SUSPENDED:
+                self._forbid("block_seconds", "A suspension lasts until a person ends it.")
+            else:
+                self._require("block_seconds", "Say for how long this step blocks.")
+        return cleaned
+
+    def _forbid(self, field: str, why: str) -> None:
+        if self.cleaned_data.get(field) is not None:
+            self.add_error(field, why)
+
+    def _require(self, field: str, why: str) -> None:
+        if field not in self.errors and self.cleaned_data.get(field) is None:
+            self.add_error(field, why)
+
+
+@admin.register(EscalationStep)
+class EscalationStepAdmin(_Seeded, admin.ModelAdmin[EscalationStep]):
+    form = EscalationStepForm
+    list_display = ("number", "name", "strikes", "block_seconds")
+    list_display_links = ("number", "name")
+    readonly_fields = ("number",)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": ("number", "name", "strikes", "block_seconds"),
+                "description": "In force at the next request everywhere. A running block keeps its end.",
+            },
+        ),
+    )
