@@ -11,6 +11,7 @@ from accounts import api_keys
 from accounts.models import ApiKey
 from koalapanel.env import BASE_DIR
 from tests.panel import environment
+from usage.escalation.reactivation import suspend
 from usage.limits.store import limit_store
 from usage.subjects import of_key
 
@@ -46,6 +47,18 @@ def test_it_tells_the_limits_in_force_and_what_is_used(issue, driven_clock, caps
             "eases_at": "2026-03-01T12:11:00+00:00",
         },
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_tells_why_staff_suspended_a_key(issue, driven_clock, capsys):
+    key, text = issue()
+    suspend(key, by=None, reason="Resells our service.")
+    told = status(capsys, text)
+    assert (told["status"], told["escalation"]["tier"], told["escalation"]["name"]) == (
+        *("suspended", 5),
+        "Suspension",
+    )
+    assert "Resells our service." in told["escalation"]["reason"]
 
 
 def test_a_keys_start_is_enough(issue, driven_clock, capsys):
