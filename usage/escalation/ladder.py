@@ -12,6 +12,7 @@ that are over. Nothing here reads a clock or a store: times are given, in whole 
 - For every so many clean hours outside of a block the tier drops by one.
 """
 
+import struct
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -62,17 +63,16 @@ class Ladder:
         """The tier that a subject never passes: addresses change hands, so none is suspended."""
         return self.guests_highest if subject_id.startswith(GUEST_PREFIX) else SUSPENDED
 
-    def numbers(self, subject_id: str) -> str:
-        """For the script: 14 numbers, in the order in which it takes them apart."""
-        steps = (number for step in self.steps[COOLDOWN:] for number in (step.strikes, step.seconds))
-        return " ".join(
-            str(number)
-            for number in (
-                *(self.strike_refusals, self.strike_percent, self.forgive_minutes, self.warned_minutes),
-                *(self.decay_seconds, self.grace_seconds, self.highest(subject_id)),
-                *steps,
-            )
+    def numbers(self, subject_id: str) -> bytes:
+        """For the script: 14 numbers of four bytes, in the order in which it takes them apart."""
+        steps = [number for step in self.steps[COOLDOWN:] for number in (step.strikes, step.seconds)]
+        numbers = (
+            *(self.strike_refusals, self.strike_percent, self.forgive_minutes, self.warned_minutes),
+            *(self.decay_seconds, self.grace_seconds, self.highest(subject_id)),
+            *steps[:-1],  # the last step has no seconds
         )
+        # More than 136 years are as good as 136.
+        return struct.pack(">14I", *(min(number, 2**32 - 1) for number in numbers))
 
     def is_bad(self, refusals: int, minute_limit: int | None) -> bool:
         """Whether a minute with so many refusals is a strike."""
@@ -132,7 +132,7 @@ class Place:
             return place, None
         strikes = place._strikes_now(now, minute_limit, ladder)
         above = min(max(place.escalation, WARNED) + 1, ladder.highest(subject_id))
-        if above >= COOLDOWN and strikes >= ladder.steps[above].strikes:
+        if strikes and above >= COOLDOWN and strikes >= ladder.steps[above].strikes:
             until = 0 if above == SUSPENDED else now + ladder.steps[above].seconds
             before = decayed.before if decayed else max(place.escalation, WARNED)
             return replace(

@@ -16,6 +16,7 @@
 if redis.call('HEXISTS', KEYS[1], '*life') == 1 then
   return 0
 end
+local PLACE = '>I6I6I6I6I6' -- see decide.lua
 local at = 3
 for _ = 1, tonumber(ARGV[2]) do
   -- Newer ones may have been announced since.
@@ -26,10 +27,12 @@ for _ = 1, tonumber(ARGV[2]) do
 end
 for i = 2, #KEYS do
   local key = KEYS[i]
-  local kept = redis.call('HMGET', key, 'v', 'r', 'd')
-  if tonumber(ARGV[at + 4]) > (tonumber(kept[1]) or 0) then
-    redis.call('HSET', key, 'e', ARGV[at], 'u', ARGV[at + 1], 'g', ARGV[at + 2], 'c', ARGV[at + 3],
-      'v', ARGV[at + 4], 'p', ARGV[at + 8], 'k', 0, 'mh', 0, 'lr', 0)
+  local kept = redis.call('HMGET', key, 'l', 'r', 'd')
+  local version = kept[1] and select(5, struct.unpack(PLACE, kept[1])) or 0
+  if tonumber(ARGV[at + 4]) > version then
+    local place = struct.pack(PLACE, tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]),
+      tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
+    redis.call('HSET', key, 'l', place, 'p', ARGV[at + 8], 'k', 0, 'mh', 0, 'lr', 0)
   end
   if tonumber(ARGV[at + 5]) > (tonumber(kept[2]) or 0) then
     redis.call('HSET', key, 'r', ARGV[at + 5])

@@ -9,8 +9,11 @@
 --     d  day it counts in (Unix days)          dc charged in it
 --     lr minute of the last minute- or day-refusal
 --     r  newest revision of the key, where one was announced
---     e  escalation tier (2 to 5)   u end of its block (Unix s; 0 = none, or until a person ends it)
---     k  strikes as of lr   g nothing strikes before (Unix s)   c clean since (Unix s)   v version: changes of e
+--     k  strikes as of lr, while there are any
+--     l  its place on the ladder, once it has left the ground: five numbers of six bytes, as PLACE packs them:
+--        escalation tier (2 to 5, or back on 0), end of its block (Unix s; 0 = none, or until a person ends it),
+--        nothing strikes before (Unix s), clean since (Unix s), version (grows with each change of tier)
+--        (One field, because a field that isn't there costs ordinary subjects a search for each.)
 -- KEYS[2] leases  zset    …{b}:f:<subject>   lease id -> expiry (Unix milliseconds)
 -- KEYS[3] bucket  hash    …{b}:t             tier slug -> newest announced revision, "*ladder" -> the same for
 --     the ladder, "*life" -> an id that the bucket has from when it was built from SQL: without it nothing here
@@ -22,7 +25,7 @@
 -- ARGV  1 subject   2 minute limit   3 day limit   4 concurrent limit   (-1 = none)
 --       5 the caller's revision of the key   6 tier slug   7 the caller's revision of the tier
 --       8 a lease's life (ms)   9 the caller's revision of the ladder
---      10 the ladder's numbers, as `Ladder.numbers` puts them together; taken apart only where they are needed
+--      10 the ladder's numbers, as `Ladder.numbers` packs them; taken apart only where they are needed
 --      11 route   12 lease id ("" = look only: nothing is charged, leased, booked or moved)
 --      13 now (Unix microseconds; "" = the store's clock; tests drive it)
 --
@@ -33,7 +36,10 @@
 
 local TTL = 172800 -- two days: longer than the longest window
 local CHANGES_KEPT, CHANGES_TTL = 10000, 2592000
+local SUSPENDED_TTL = 7776000
 local USAGE_TTL = 604800 -- a week for the worker to book it
+local PLACE = '>I6I6I6I6I6'
+local LADDER = '>I4I4I4I4I4I4I4I4I4I4I4I4I4I4'
 
 local time = ARGV[13]
 local sec, usec
@@ -53,8 +59,7 @@ local bucket = redis.call('HMGET', KEYS[3], ARGV[6], '*ladder', '*life')
 if not bucket[3] then
   return {8, sec, 0, 0, 0, 0, 0, 0, ''}
 end
-local state = redis.call('HMGET', KEYS[1],
-  'm', 'mc', 'mh', 'd', 'dc', 'lr', 'r', 'e', 'u', 'k', 'g', 'c', 'v')
+local state = redis.call('HMGET', KEYS[1], 'm', 'mc', 'mh', 'd', 'dc', 'lr', 'r', 'k', 'l')
 if (state[7] and tonumber(state[7]) > tonumber(ARGV[5]))
   or (bucket[1] and tonumber(bucket[1]) > tonumber(ARGV[7]))
   or (bucket[2] and tonumber(bucket[2]) > tonumber(ARGV[9])) then
@@ -79,42 +84,30 @@ end
 local charged = ARGV[12] ~= '' and not replayed
 
 local minute_limit, day_limit, concurrent_limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local escalation = tonumber(state[8]) or 0
-local block_end = tonumber(state[9]) or 0
-local kept_strikes = tonumber(state[10]) or 0 -- as of the last refusal
-local strikes = 0                             -- as of now
-local grace_end = tonumber(state[11]) or 0
+local kept_strikes = tonumber(state[8]) or 0 -- as of the last refusal
+local strikes = 0                            -- as of now
+local escalation, block_end, grace_end, clean_since, version = 0, 0, 0, 0, 0
+if state[9] then
+  escalation, block_end, grace_end, clean_since, version = struct.unpack(PLACE, state[9])
+end
 local blocked = escalation == 5 or (escalation >= 2 and sec < block_end)
 local change = ''
 
-local refusals, percent, forgive, warned, decay, grace, highest
-local steps = {}
-local function read_ladder()
-  local number = {}
-  for text in string.gmatch(ARGV[10], '%d+') do
-    number[#number + 1] = tonumber(text)
-  end
-  refusals, percent, forgive, warned, decay, grace, highest = unpack(number, 1, 7)
-  for tier = 2, 5 do
-    steps[tier] = {strikes = number[4 + 2 * tier], seconds = number[5 + 2 * tier]}
-  end
-end
-local function is_bad(hits)
-  return hits >= refusals and hits * 100 >= minute_limit * percent
-end
-
 -- The ladder. Most requests come from the ground, where there is nothing to do.
+local refusals, percent, forgive, warned, decay, grace, highest
 if escalation > 0 or last_refusal > 0 then
-  read_ladder()
+  local s2, b2, s3, b3, s4, b4, s5
+  refusals, percent, forgive, warned, decay, grace, highest, s2, b2, s3, b3, s4, b4, s5 =
+    struct.unpack(LADDER, ARGV[10])
 
   -- A minute is judged when it is over.
-  if not same_minute and is_bad(tonumber(state[3]) or 0) then
+  local hits_before = not same_minute and tonumber(state[3]) or 0
+  if hits_before >= refusals and hits_before * 100 >= minute_limit * percent then
     kept_strikes = kept_strikes + 1
   end
   strikes = math.max(0, kept_strikes - math.floor((minute - last_refusal) / forgive))
 
   local cause, before
-  local clean_since, version = tonumber(state[12]) or 0, tonumber(state[13]) or 0
   if escalation >= 2 and not blocked then
     clean_since = math.max(clean_since, block_end)
     local drops = math.floor((sec - clean_since) / decay)
@@ -131,10 +124,11 @@ if escalation > 0 or last_refusal > 0 then
 
   -- A block begins with a request, not by the clock: who stops in time is not blocked.
   local above = math.min(math.max(escalation, 1) + 1, highest)
-  if charged and not blocked and above >= 2 and strikes >= steps[above].strikes then
+  local needed = above == 2 and s2 or above == 3 and s3 or above == 4 and s4 or s5
+  if strikes > 0 and charged and not blocked and above >= 2 and strikes >= needed then
     cause, before = 'strikes', before or math.max(escalation, 1)
     escalation, blocked = above, true
-    block_end = escalation == 5 and 0 or sec + steps[above].seconds
+    block_end = escalation == 5 and 0 or sec + (above == 2 and b2 or above == 3 and b3 or b4)
     clean_since = math.max(sec, block_end)
     grace_end = block_end == 0 and 0 or block_end + grace
   end
@@ -142,11 +136,13 @@ if escalation > 0 or last_refusal > 0 then
   if cause and charged then
     version = math.max(version + 1, sec) -- goes on growing even if the store forgets it
     local judged = cause == 'strikes'
-    redis.call('HSET', KEYS[1], 'e', escalation, 'u', block_end, 'c', clean_since, 'v', version)
+    redis.call('HSET', KEYS[1], 'l',
+      struct.pack(PLACE, escalation, block_end, grace_end, clean_since, version))
     if judged then
-      redis.call('HSET', KEYS[1], 'k', 0, 'mh', 0, 'g', grace_end)
+      redis.call('HSET', KEYS[1], 'k', 0, 'mh', 0)
     end
-    redis.call('EXPIRE', KEYS[1], math.max(0, block_end - sec) + escalation * decay + TTL)
+    redis.call('EXPIRE', KEYS[1], escalation == 5 and SUSPENDED_TTL
+      or math.max(0, block_end - sec) + escalation * decay + TTL)
     change = bucket[3] .. ':' .. redis.call('XADD', KEYS[5], 'MAXLEN', '~', CHANGES_KEPT, '*',
       'life', bucket[3], 'subject', ARGV[1], 'cause', cause, 'before', before, 'after', escalation,
       'until', block_end, 'strikes', judged and strikes or 0, 'minute', judged and state[1] or 0,
@@ -202,12 +198,17 @@ if charged then
       end
       last_refusal, kept_strikes = minute, strikes
       if escalation >= 2 then
-        redis.call('HSET', KEYS[1], 'c', sec)
+        redis.call('HSET', KEYS[1], 'l',
+          struct.pack(PLACE, escalation, block_end, grace_end, sec, version))
       end
     end
-    redis.call('HSET', KEYS[1], 'm', minute, 'mc', minute_count, 'mh', minute_hits,
-      'd', day, 'dc', day_count, 'lr', last_refusal)
-    if kept_strikes ~= (tonumber(state[10]) or 0) then
+    if same_minute and verdict == 0 and last_refusal == (tonumber(state[6]) or 0) then
+      redis.call('HSET', KEYS[1], 'mc', minute_count, 'dc', day_count) -- the others are as they were
+    else
+      redis.call('HSET', KEYS[1], 'm', minute, 'mc', minute_count, 'mh', minute_hits,
+        'd', day, 'dc', day_count, 'lr', last_refusal)
+    end
+    if kept_strikes ~= (tonumber(state[8]) or 0) then
       redis.call('HSET', KEYS[1], 'k', kept_strikes)
     end
     if not same_minute then
@@ -222,9 +223,9 @@ end
 
 if last_refusal > 0 then
   if not refusals then
-    read_ladder()
+    refusals, percent, forgive, warned = struct.unpack(LADDER, ARGV[10])
   end
-  if is_bad(minute_hits) then
+  if minute_hits >= refusals and minute_hits * 100 >= minute_limit * percent then
     strikes = strikes + 1 -- this minute will be one
   end
   if escalation == 0 and minute - last_refusal <= warned then

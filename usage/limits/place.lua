@@ -13,19 +13,24 @@ local life = redis.call('HGET', KEYS[2], '*life')
 if not life then
   return 0
 end
-local state = redis.call('HMGET', KEYS[1], 'v', 'p', 'e')
-local version = tonumber(state[1]) or 0
+local PLACE = '>I6I6I6I6I6'
+local state = redis.call('HMGET', KEYS[1], 'l', 'p')
+local before, version = 0, 0
+if state[1] then
+  local _
+  before, _, _, _, version = struct.unpack(PLACE, state[1])
+end
 if state[2] == ARGV[2] then
   return version
 end
 local sec = ARGV[8] == '' and tonumber(redis.call('TIME')[1]) or math.floor(tonumber(ARGV[8]) / 1000000)
 local grace_until = tonumber(ARGV[5]) > 0 and sec + tonumber(ARGV[5]) or 0
 version = math.max(version + 1, tonumber(ARGV[6]) + 1, sec)
-redis.call('HSET', KEYS[1], 'e', ARGV[4], 'u', 0, 'k', 0, 'mh', 0, 'lr', 0, 'g', grace_until, 'c', sec,
-  'v', version, 'p', ARGV[2])
+redis.call('HSET', KEYS[1], 'k', 0, 'mh', 0, 'lr', 0, 'p', ARGV[2],
+  'l', struct.pack(PLACE, tonumber(ARGV[4]), 0, grace_until, sec, version))
 redis.call('EXPIRE', KEYS[1], ARGV[7])
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', 10000, '*',
-  'life', life, 'order', ARGV[2], 'subject', ARGV[1], 'cause', ARGV[3], 'before', state[3] or 0,
+  'life', life, 'order', ARGV[2], 'subject', ARGV[1], 'cause', ARGV[3], 'before', before,
   'after', ARGV[4], 'until', 0, 'strikes', 0, 'minute', 0, 'served', 0, 'refused', 0, 'limit', -1,
   'route', '', 'at', sec, 'version', version, 'clean_since', sec, 'grace_until', grace_until)
 redis.call('EXPIRE', KEYS[3], 2592000)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import Protocol
+from typing import Any, Protocol
 
 import hiredis
 import redis
@@ -135,7 +135,7 @@ class LimitStore:
         if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
             # The store was restarted or its scripts were flushed: nothing ran, so this is no second charge.
             reply = link.ask(pack(("EVAL", DECIDE, *arguments)), undo)
-        if not isinstance(reply, list) or len(reply) != _REPLY_LENGTH or reply[0] not in _VERDICTS:
+        if not _is_decision(reply):
             link.close()
             raise LimitStoreDown(f"unexpected answer: {reply!r:.200}")
         return Decision._make((_VERDICTS[reply[0]], subject.limits, *reply[1:8], reply[8].decode()))
@@ -295,8 +295,18 @@ class LimitStore:
         self._lease_prefix = os.urandom(6).hex()
 
 
+def _is_decision(reply: Any) -> bool:
+    return (
+        type(reply) is list
+        and len(reply) == _REPLY_LENGTH
+        and type(reply[0]) is int
+        and reply[0] in _VERDICTS
+        and type(reply[-1]) is bytes
+    )
+
+
 @lru_cache(maxsize=8192)
-def _words(subject: Subject, ladder: Ladder) -> tuple[str, ...]:
+def _words(subject: Subject, ladder: Ladder) -> tuple[str | bytes, ...]:
     """What `decide.lua` is told of a subject, the same for each of its requests."""
     minute, day, concurrent, _, _ = ("-1" if limit is None else str(limit) for limit in subject.limits)
     return (

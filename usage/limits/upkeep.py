@@ -92,8 +92,9 @@ class Trace(NamedTuple):
 
 def trace_of(store: LimitStore, subject: str) -> Trace:
     """One round trip. Raises `redis.RedisError`."""
-    found = store.client.hmget(keys_of(subject)[0], "lr", "g", "c")
-    return Trace(*(int(number or 0) for number in found))
+    last_refusal, place = store.client.hmget(keys_of(subject)[0], "lr", "l")
+    numbers = [int.from_bytes(place[at : at + 6], "big") for at in range(0, 30, 6)] if place else [0] * 5
+    return Trace(int(last_refusal or 0), grace_until=numbers[2], clean_since=numbers[3])
 
 
 def place(
