@@ -19,7 +19,7 @@ UNKNOWN = "the counters can't be read right now."
 BLOCKED = "requests that count are refused. Job polling and downloads still work."
 REFUSED_LATELY = "requests over a limit were refused lately."
 PROBATION = "staff reactivated this key, and its tier is remembered for a while."
-BLOCK_IS_OVER = "the block is over and requests are served again, but its tier is remembered for a while."
+BLOCK_IS_OVER = "the block is over, but its tier is remembered for a while."
 CLEAR = "Every limit of this key has room."
 
 DROPS = "it drops by one"

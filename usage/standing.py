@@ -89,10 +89,6 @@ class Hits:
     by_the_ladder: int
     newest: list[Hit]
 
-    @property
-    def by_limits(self) -> int:
-        return self.total - self.by_the_ladder
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:

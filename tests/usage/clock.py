@@ -19,5 +19,9 @@ class Clock:
         self.microseconds += int(seconds * 1_000_000)
 
     @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+    @property
     def seconds(self) -> int:
         return self.microseconds // 1_000_000

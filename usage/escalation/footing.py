@@ -64,6 +64,15 @@ class Footing:
         return COOLDOWN <= self.escalation < SUSPENDED and self.until <= self.now
 
     @property
+    def level(self) -> str:
+        """`ok`, `near` or `full`, as of a quota; `unknown`."""
+        if not self.is_known:
+            return "unknown"
+        if self.escalation == 0:
+            return "ok"
+        return "full" if self.is_suspended or (self.blocked_until and self.escalation > COOLDOWN) else "near"
+
+    @property
     def was_reactivated(self) -> bool:
         return self.came_by is not None and self.came_by.cause == EscalationEvent.Cause.REACTIVATED
 
