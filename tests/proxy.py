@@ -1,6 +1,7 @@
 """A TCP proxy in front of a real server that goes wrong in the way a test asks for."""
 
 import contextlib
+import select
 import socket
 import struct
 import threading
@@ -11,16 +12,18 @@ from urllib.parse import urlsplit
 Wrong = Callable[[socket.socket, bytes], None]
 
 
+class Silence(Exception):
+    """From here on nothing gets through in this direction."""
+
+
 class Proxy:
     """Passes everything on, until `request` or `reply` is set to one of the functions below.
 
-    They get the socket the words are to go to, and the words as they came from the other side. `patience`
-    bounds how long a test may leave a connection waiting.
+    They get the socket the words are to go to, and the words as they came from the other side.
     """
 
-    def __init__(self, url: str, patience: float = 10) -> None:
+    def __init__(self, url: str) -> None:
         self._server = urlsplit(url).path
-        self._patience = patience
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = [self._listener]
         self.request: Wrong = pass_on
@@ -36,13 +39,22 @@ class Proxy:
                 server.connect(self._server)
                 self._open += [client, server]
                 for source, target, way in ((client, server, "request"), (server, client, "reply")):
-                    source.settimeout(self._patience)
                     threading.Thread(target=self._pump, args=(source, target, way), daemon=True).start()
 
     def _pump(self, source: socket.socket, target: socket.socket, way: str) -> None:
-        with contextlib.suppress(OSError):
-            while words := source.recv(65536):
-                getattr(self, way)(target, words)
+        is_silent = False
+        with contextlib.suppress(OSError, ValueError):
+            while True:
+                # Not by a long wait in recv(), which would keep a socket open that was closed meanwhile.
+                if not select.select([source], [], [], 0.01)[0]:
+                    continue
+                if not (words := source.recv(65536)):
+                    break
+                try:
+                    if not is_silent:
+                        getattr(self, way)(target, words)
+                except Silence:
+                    is_silent = True
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -62,7 +74,8 @@ def pass_on(target: socket.socket, words: bytes) -> None:
 
 
 def drop(target: socket.socket, words: bytes) -> None:
-    """As a network does that has gone silent."""
+    """As a network does that has gone silent: whatever comes after it is lost as well."""
+    raise Silence
 
 
 def hang_up(target: socket.socket, words: bytes) -> None:
