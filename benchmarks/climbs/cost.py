@@ -30,13 +30,13 @@ def main(rounds: int, calls: int) -> None:
     from usage.escalation.ladder import Cause, Ladder
     from usage.limits import upkeep
     from usage.limits.link import Link, pack
-    from usage.limits.store import DECIDE, LimitStore, _words
+    from usage.limits.store import DECIDE, LimitStore, _words, keys_of
     from usage.subjects import BUCKETS, Subject
 
     store = LimitStore(settings.LIMITS_URL, timeout=5, memory=ContractsLadder())
     client: redis.Redis = store.client
     for bucket in range(BUCKETS):
-        store.memory and store.memory.build(store, bucket)
+        ContractsLadder().build(store, bucket)
     limits = Limits(1_000_000, 10_000_000, 1_000, 3, 200)
 
     def named(prefix: str) -> list[Subject]:
@@ -57,13 +57,12 @@ def main(rounds: int, calls: int) -> None:
             self._keys, self._words, self._prefix = keys, words, prefix
             self._link = Link(settings.LIMITS_URL, 5)
 
-        def words_of(self, subject: Subject) -> tuple[str, ...]:
-            _, *words = _words(subject, Ladder())
-            keys = [key.replace("kp1:", self._prefix) for key in words[: self._keys]]
-            return str(self._keys), *keys, *words[5 : 5 + self._words]
+        def keys_of(self, subject: Subject) -> list[str]:
+            return [key.replace("kp1:", self._prefix) for key in keys_of(subject.id)[: self._keys]]
 
-        def leases_of(self, subject: Subject) -> str:
-            return self.words_of(subject)[2]
+        def words_of(self, subject: Subject) -> tuple[str | bytes, ...]:
+            words = _words(subject, Ladder())[6 : 6 + self._words]
+            return str(self._keys), *self.keys_of(subject), *words
 
         def time(self, subjects: Sequence[Subject], calls: int) -> tuple[list[int], float]:
             """Nanoseconds of each call, as the caller sees them, and the store's own microseconds a call."""
@@ -78,13 +77,13 @@ def main(rounds: int, calls: int) -> None:
                 if reply[0] != 0:
                     sys.exit(f"a request was to be admitted, but the answer was {reply}")
             used = client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"]
-            client.delete(*(words[2] for words in told))
+            client.delete(*(self.keys_of(subject)[1] for subject in subjects))
             return took, float(used)
 
     with_ladder = Script(DECIDE, 5, 10, "kp1:")
     without = Script(WITHOUT.read_bytes(), 4, 8, "old:")
     for subject in risen:  # the old script reads the place as well, and does nothing about it
-        client.hset(without.words_of(subject)[1], mapping={"e": 3, "u": 1})
+        client.hset(without.keys_of(subject)[0], mapping={"e": 3, "u": 1})
 
     measured: dict[str, list[dict[str, Any]]] = {}
     for name, subjects in (("ordinary", ordinary), ("risen", risen)):

@@ -12,7 +12,7 @@ from usage.limits.kinds import Verdict
 
 LIMIT = 60  # a minute
 HOUR, DAY = 60, 24 * 60  # minutes
-AT_A_TIME = 5_000  # requests: few enough for one call of the store
+AT_A_TIME = 2_000  # requests: few enough for one call of the store
 
 
 @dataclass(frozen=True)
