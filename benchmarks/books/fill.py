@@ -59,7 +59,7 @@ def _fill_database(subjects: list[str], minutes_before: int) -> None:
     """
     from django.db import connection
 
-    from usage.subjects import bucket_of
+    from usage.subjects import BUCKETS, bucket_of
 
     buckets = [bucket_of(subject) for subject in subjects]
     hours, minutes = divmod(minutes_before, 60)
@@ -73,6 +73,10 @@ def _fill_database(subjects: list[str], minutes_before: int) -> None:
         _book(cursor, "usage_usagehour", last_hour, 1 if minutes else 0, 3600, admitted=minutes)
         _book(
             cursor, "usage_usageday", DAY_START, 1 if minutes_before else 0, 86_400, admitted=minutes_before
+        )
+        cursor.execute(
+            "INSERT INTO usage_bookeduntil SELECT bucket, %s FROM generate_series(0, %s) AS bucket",
+            [LAST_MINUTE - 1, BUCKETS - 1],
         )
         # What autovacuum does within a minute of such a change.
         cursor.execute(f"ANALYZE {TABLES}")
