@@ -5,6 +5,10 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser import DESKTOP, PHONE, barriers, is_wider_than_its_window, well_behaved
+from tests.usage.escalation.customer import Customer
+from usage.escalation import reactivation
+from usage.escalation.following import follow_changes
+from usage.limits.store import limit_store
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -64,10 +68,41 @@ def test_the_page_follows_what_the_api_decides(page, live_server, issue, call):
         expect(quota(page, "This minute")).to_contain_text("30 of 30")
         expect(quota(page, "This minute")).to_contain_text("Used up")
         expect(quota(page, "This minute").get_by_role("progressbar")).to_have_attribute("value", "100")
-        expect(page.get_by_role("row", name="convert Minute 2")).to_be_visible()
+        expect(page.get_by_role("row", name="convert Minute limit 2")).to_be_visible()
         expect(page.locator(".kp-hits-number")).to_have_text("2")
         said = page.locator("#announcement")
         expect(said).to_contain_text("Limit reached: this minute's requests are used up.")
+
+
+def test_a_block_shows_without_a_reload_and_so_does_its_end(page, live_server, issue, call, driven_clock):
+    _, text = issue(minute_override=10)
+    page.clock.install()
+    with well_behaved(page, live_server.url):
+        sign_in(page, live_server.url)
+        ladder = page.get_by_role("region", name="Escalation")
+        here = ladder.locator("[aria-current=step]")
+        expect(here).to_contain_text("Clear you are here")
+        ladder.get_by_text("What is a strike?").click()
+        for _ in range(3):
+            call(text, 20)
+            driven_clock.advance(60)
+        assert call(text, 1) == [429]
+        follow_changes(limit_store())
+        page.clock.run_for(3_000)
+        expect(page.locator(".kp-strip")).to_contain_text("Cooling down:")
+        expect(here).to_contain_text("Extended cooldown you are here")
+        expect(here).to_contain_text("20 requests in one minute, limit 10; third strike.")
+        expect(here).to_contain_text("2 strikes lead to a Temporary block of 1 hour.")
+        expect(ladder.get_by_text("every 10 clean minutes forgive one")).to_be_visible()
+        expect(page.get_by_role("region", name="History")).to_contain_text("Cooldown of 5 minutes")
+        expect(page.get_by_role("row", name="convert Cooldown 1")).to_be_visible()
+        expect(page.locator("#announcement")).to_contain_text("Cooling down:")
+        end = page.locator(".kp-strip time")
+        expect(end).to_have_text("17:38")  # 12:08 UTC
+        driven_clock.advance(300)
+        page.clock.run_for(3_000)
+        expect(page.locator(".kp-strip")).to_contain_text("Warned: the block is over")
+        expect(here).to_contain_text("only the tier is remembered")
 
 
 def test_times_are_in_the_viewers_zone_and_count_down(page, live_server, issue):
@@ -154,6 +189,28 @@ def test_axe_finds_nothing(page, live_server, issue, call, scheme, window):
         page.get_by_text("Why these limits?").focus()
         page.locator("summary[aria-label^=Account]").click()
         assert barriers(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("window", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_axe_finds_nothing_on_any_step_of_the_ladder(page, live_server, issue, driven_clock, scheme, window):
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.set_viewport_size(window)
+    sign_in(page, live_server.url)
+    for tier, title in ((2, "Cooling down:"), (4, "Blocked:"), (5, "Suspended:")):
+        key, text = issue(minute_override=10, day_override=100_000)
+        Customer(text, driven_clock).climbs_to(tier)
+        follow_changes(limit_store())
+        page.goto(live_server.url + "?key=" + key.start)
+        expect(page.locator(".kp-strip")).to_contain_text(title)
+        page.get_by_text("What is a strike?").click()
+        assert barriers(page) == [], tier
+        assert not is_wider_than_its_window(page), tier
+    reactivation.reactivate(key, by=None, reason="It waits as told now, whatever a very" + "-long" * 40)
+    page.reload()
+    expect(page.locator(".kp-strip")).to_contain_text("On probation:")
+    assert barriers(page) == []
+    assert not is_wider_than_its_window(page)
 
 
 def test_everything_can_be_reached_by_keyboard(page, live_server, issue):

@@ -3,7 +3,7 @@ brought that were refused without it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from usage.escalation.ladder import Cause, Ladder
 from usage.limits.store import LIFE, LimitStore, bucket_tag, keys_of
@@ -91,10 +91,11 @@ class Trace(NamedTuple):
 
 
 def trace_of(store: LimitStore, subject: str) -> Trace:
-    """One round trip. Raises `redis.RedisError`."""
-    last_refusal, place = store.client.hmget(keys_of(subject)[0], "lr", "l")
-    numbers = [int.from_bytes(place[at : at + 6], "big") for at in range(0, 30, 6)] if place else [0] * 5
-    return Trace(int(last_refusal or 0), grace_until=numbers[2], clean_since=numbers[3])
+    """In one round trip; `decide.lua` has the fields. Raises `redis.RedisError`."""
+    found: list[Any] = store.client.hmget(keys_of(subject)[0], "lr", "l")
+    last_refusal, packed = found
+    place = [int.from_bytes(packed[at : at + 6], "big") for at in range(0, 30, 6)] if packed else [0] * 5
+    return Trace(int(last_refusal or 0), grace_until=place[2], clean_since=place[3])
 
 
 def place(
