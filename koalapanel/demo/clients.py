@@ -14,6 +14,8 @@ from images.drawings import draw
 
 PATIENCE = 30  # seconds for one answer
 AFTER_TROUBLE = 3.0  # seconds to wait when nothing answers
+WHILE_SUSPENDED = 60.0  # seconds between two looks at whether a person has reactivated the key
+LONG_WAIT = 3 * 3600.0  # seconds: no minute's or hour's block, but the day's
 
 
 class Client:
@@ -53,7 +55,9 @@ class Client:
             return 0.0
         if answer.status_code == 429:
             return float(answer.headers["Retry-After"])
-        if answer.status_code not in (200, 202):
+        if answer.status_code == 403:
+            self.pause(WHILE_SUSPENDED)
+        elif answer.status_code not in (200, 202):
             if answer.status_code != 503:
                 self._say(f"HTTP {answer.status_code}: {answer.text[:200]}")
             self.pause(AFTER_TROUBLE)
@@ -95,10 +99,15 @@ def bursty(client: Client) -> None:
 
 
 def hammering(client: Client) -> None:
-    """Tries again at once, whatever it is told."""
-    while client.goes_on():
-        client.convert()
+    """Tries again at once, whatever it is told, and climbs the ladder: a cooldown within minutes, an hour's
+    block, a day's. That one gets somebody an email, and from then on it does as it is told: no sample ends up
+    suspended just because the demo runs for long."""
+    while (wait := client.convert()) < LONG_WAIT:
+        if not client.goes_on():
+            return
         client.pause(0.5)
+    client.pause(wait)
+    polite(client)
 
 
 def guest(client: Client) -> None:
