@@ -9,9 +9,11 @@ import pytest
 import time_machine
 from django.core.mail import get_connection
 from django.db import connection, transaction
+from django.utils import timezone
 
 from accounts.models import User
 from tests.usage.mail_server import MailServer, broken_server
+from usage.escalation.reactivation import suspend
 from usage.mail import pauses, sending
 from usage.mail.sending import send_notices
 from usage.models import EscalationStep, Notice
@@ -82,6 +84,13 @@ def text_of(email):
 
 def words_of(email):
     return " ".join(email.get_content().split())
+
+
+def say(client, *lines):
+    """To a client of SMTP: a line, and after each of its commands the next."""
+    for line in lines:
+        client.sendall(line + b"\r\n")
+        client.recv(1000)
 
 
 class TestOwing:
@@ -291,6 +300,12 @@ class TestSending:
         first, second = mail_server.received
         assert first["Message-ID"] == second["Message-ID"]
 
+    @pytest.mark.django_db(transaction=True)
+    def test_what_owes_an_email_doesnt_wait_for_the_mail_server(self, mail_server, key):
+        suspend(key, by=None, reason="a test")
+        assert mail_server.connections == 0
+        assert Notice.objects.waiting().count() == 1
+
 
 class TestWhenTheMailServerFails:
     def test_nothing_is_lost_while_it_is_down(self, mail_server, key, clock):
@@ -308,21 +323,34 @@ class TestWhenTheMailServerFails:
         assert not Notice.objects.filter(sent_at=None).exists()
         assert not Notice.objects.exclude(error="").exists()
 
-    def test_it_is_asked_less_and_less_often_and_then_once_an_hour(self, mail_server, key, clock):
-        tries = []
-        mail_server.answers[""] = "421 going down"
-        owed(key)
-        for second in range(0, 6 * 3600, 5):
-            clock.move_to(NOW + timedelta(seconds=second))
-            before = mail_server.connections
-            send_notices()
-            if mail_server.connections > before:
-                tries.append(second)
-        gaps = [b - a for a, b in pairwise(tries)]
+    def test_it_is_asked_less_and_less_often_and_then_once_an_hour(self, mail_server, settings, key, clock):
+        asked = []
+        with broken_server(lambda c: asked.append(timezone.now())) as settings.EMAIL_PORT:
+            for second in range(0, 6 * 3600, 5):
+                clock.move_to(NOW + timedelta(seconds=second))
+                if second % 600 == 0:
+                    owed(key)
+                send_notices()
+        gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(asked)]
         assert 5 <= gaps[0] <= 15
         assert all(later > earlier for earlier, later in pairwise(gaps[:8]))
         assert 2800 <= gaps[-1] <= 3605
-        assert len(tries) < 20
+        assert len(asked) < 20
+
+    def test_one_that_failed_again_after_it_was_back_is_soon_asked_again(self, mail_server, key, clock):
+        mail_server.stop()
+        owed(key)
+        for _ in range(5):
+            send_notices()
+            clock.shift(pauses.LONGEST)
+        mail_server.start()
+        assert send_notices() == 1
+        mail_server.stop()
+        owed(key)
+        assert send_notices() == 0
+        mail_server.start()
+        clock.shift(timedelta(seconds=10))
+        assert send_notices() == 1
 
     def test_all_that_waited_go_out_as_soon_as_it_is_back(self, mail_server, key, clock):
         mail_server.stop()
@@ -346,28 +374,36 @@ class TestWhenTheMailServerFails:
             pytest.param(
                 lambda c: (c.sendall(b"220 hello\r\n"), c.recv(99)), id="hangs up after the greeting"
             ),
+            pytest.param(lambda c: c.sendall(b"554 \x00\x07\x1b[31m no\r\n"), id="control characters"),
             pytest.param(
-                lambda c: (c.sendall(b"220 hello\r\n250 me\r\n"), c.recv(99), c.recv(99), c.recv(99)),
+                lambda c: (say(c, b"220 hello", b"250 me", b"250 ok"), c.recv(99), c.recv(99)),
                 id="silence in the middle",
+            ),
+            pytest.param(
+                lambda c: say(c, b"220 hello", b"250 me", b"250 ok", b"\x00 what?"),
+                id="garbage in the middle",
             ),
         ],
     )
     def test_one_that_is_out_of_order_delays_and_loses_nothing(
         self, mail_server, settings, key, clock, behaviour
     ):
-        notice = owed(key)
+        notices = [owed(key), owed(key)]
         with broken_server(behaviour) as settings.EMAIL_PORT:
             settings.EMAIL_TIMEOUT = 0.2
             started = time.perf_counter()
             assert send_notices() == 0
             assert time.perf_counter() - started < 2
-        notice.refresh_from_db()
-        assert notice.sent_at is None
-        assert notice.error
-        assert notice.error.isprintable()
+        for notice in notices:
+            notice.refresh_from_db()
+            assert notice.sent_at is None
+            assert notice.error.startswith("the mail server can't be used: ") or "answered" in notice.error
+            assert notice.error.isprintable()
+        # It failed at one email at most, and wasn't asked to take the other.
+        assert sum(notice.attempts for notice in notices) <= 1
         settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = mail_server.port, 5
         clock.shift(timedelta(seconds=10))
-        assert send_notices() == 1
+        assert send_notices() == 2
 
     def test_an_email_that_the_server_cant_bear_lets_the_others_through(
         self, mail_server, owner, issue, clock
