@@ -10,6 +10,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
+import redis
 from django.db import close_old_connections, connection
 
 from accounts.models import ApiKey, Tier
@@ -24,6 +25,7 @@ from usage.subjects import BUCKETS, bucket_of, key_subject_id
 DAY = 86_400
 # Longer than any process keeps a subject (`usage.known_subjects`).
 LATELY_SECONDS = 120
+PATIENCE = 2.0  # seconds that a request waits for a bucket which another one builds
 
 
 class SqlMemory:
@@ -37,14 +39,24 @@ class SqlMemory:
         return read_ladder()
 
     def build(self, store: LimitStore, bucket: int) -> None:
+        building = self._building[bucket]
+        if building.acquire(blocking=False):
+            try:
+                self._build(store, bucket)
+            finally:
+                building.release()
+        elif building.acquire(timeout=PATIENCE):
+            # Somebody else has done it by now, or could not: the caller asks again, and hears.
+            building.release()
+        else:
+            raise redis.TimeoutError(f"another thread is still building bucket {bucket}")
+
+    def _build(self, store: LimitStore, bucket: int) -> None:
         _leave_old_connections()
-        with self._building[bucket]:
-            revisions = dict(Tier.objects.values_list("slug", "revision"))
-            ladder = read_ladder()
-            revisions[LADDER] = ladder.revision
-            upkeep.build(
-                store, bucket, secrets.token_hex(6), revisions, remembered(bucket, store.now()), ladder
-            )
+        revisions = dict(Tier.objects.values_list("slug", "revision"))
+        ladder = read_ladder()
+        revisions[LADDER] = ladder.revision
+        upkeep.build(store, bucket, secrets.token_hex(6), revisions, remembered(bucket, store.now()), ladder)
 
 
 def _leave_old_connections() -> None:
