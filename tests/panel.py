@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from django.conf import settings
 
 from koalapanel.env import BASE_DIR, Environment
 
+COLLECTED = Path(settings.VAR_DIR) / "collected"
 SECONDS_TO_STOP = 5
 SECONDS_TO_START = 90  # a first start compresses the static files; two busy cores take their time
 
@@ -42,8 +45,17 @@ class Up:
     find the panel.
     """
 
-    def __init__(self, var_dir: Path, *arguments: str, database: dict[str, str], **more: str) -> None:
+    def __init__(
+        self,
+        var_dir: Path,
+        *arguments: str,
+        database: dict[str, str],
+        has_static_files: bool = True,
+        **more: str,
+    ) -> None:
         self.var_dir = var_dir
+        if has_static_files:
+            _share_static_files(COLLECTED, var_dir)
         self.told = environment(VAR_DIR=str(var_dir), **database, **more)
         self.output = Path(tempfile.mkstemp(prefix="koala-up-", suffix=".log")[1])
         command = [sys.executable, "manage.py", "up", "--port", "0", "--var", str(var_dir), *arguments]
@@ -66,7 +78,9 @@ class Up:
         pytest.fail(f"`up` did not say {pattern!r} but:\n{self.said}")
 
     def wait_until_ready(self) -> str:
-        return self.wait_until_it_says(r"^ready (http://127\.0\.0\.1:\d+)$")[1]
+        url = self.wait_until_it_says(r"^ready (http://127\.0\.0\.1:\d+)$")[1]
+        _share_static_files(self.var_dir, COLLECTED)
+        return url
 
     def family(self) -> list[psutil.Process]:
         """Itself and all of its descendants."""
@@ -107,6 +121,13 @@ class Up:
                 self.process.kill()
                 self.process.wait()
         self.output.unlink()
+
+
+def _share_static_files(there: Path, here: Path) -> None:
+    """The first panel collects and compresses them, which takes ten seconds; the others get a copy."""
+    if (there / "static.stamp").exists() and not (here / "static.stamp").exists():
+        shutil.copytree(there / "static", here / "static", dirs_exist_ok=True)
+        shutil.copy(there / "static.stamp", here)
 
 
 def still_alive(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:

@@ -132,7 +132,7 @@ class TestAPanelThatRuns:
 def test_a_port_that_is_taken_is_refused_before_anything_is_started(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with Up(tmp_path, "--port", str(port), database={}) as up:
+        with Up(tmp_path, "--port", str(port), database={}, has_static_files=False) as up:
             assert up.process.wait(30) == 1
             assert (
                 up.said == f"CommandError: Port {port} of 127.0.0.1 is taken: choose another with --port.\n"
