@@ -122,7 +122,7 @@ def _escalation(subject: Subject, decision: Decision, ladder: Ladder) -> dict[st
     needed = ladder.strikes_above(decision.escalation, subject.id)
     return {
         "tier": decision.escalation,
-        "until": decision.escalation_until or None,
+        "until": decision.escalation_until if decision.is_blocked else None,
         "strikes_to_next_tier": max(0, needed - decision.strikes),
         "explain_url": explain_url(subject),
     }

@@ -77,6 +77,10 @@ def test_a_full_limit_is_said_before_a_tier_that_is_remembered(customer):
     customer.clock.advance(5 * MINUTE)
     customer.asks(10)
     assert strip(customer.key).title == "Limit reached:"
+    told = customer.asks().json()["escalation"]
+    footing = standing_of_key(customer.key).footing
+    assert (told["tier"], told["until"]) == (footing.escalation, footing.blocked_until) == (2, None)
+    assert told["strikes_to_next_tier"] == footing.strikes_left == 2
     customer.clock.advance(MINUTE)
     assert strip(customer.key).then == "it drops by one"
 

@@ -363,7 +363,7 @@ def test_a_hit_tells_whose_it_was_once_it_is_booked(signed_in, customer, driven_
     local_hits().flush()
     driven_clock.advance(MINUTE)
     book_closed_minutes(limit_store())
-    assert "12:00 UTC convert 127.0.0.1 · impatient/1.0 Minute limit 10" in read(signed_in.get("/"))
+    assert "12:00 UTC convert 127.0.0.1 impatient/1.0 Minute limit 10" in read(signed_in.get("/"))
 
 
 def test_the_ladder_is_told_in_the_numbers_that_staff_gave_it(signed_in, customer):
