@@ -8,32 +8,44 @@
 -- ARGV  1 lease id   2 subject   3 route
 --       4 how it ended: "" well; "failed", the answer was an error; "refused", the client was refused after all,
 --         for want of this script's elder brother's reply: charge and booking are undone
---       5 now (Unix microseconds; "" = the store's clock)
+--       5 a lease's life (ms): its expiry less this is when it was charged
+--       6 now (Unix microseconds; "" = the store's clock)
 
-if redis.call('ZREM', KEYS[2], ARGV[1]) == 0 or ARGV[4] == '' then
+local BOOKED_AFTER = 4 -- seconds: a minute that ended longer ago may be in the books already
+
+local expiry = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if not expiry then
+  return
+end
+redis.call('ZREM', KEYS[2], ARGV[1])
+if ARGV[4] == '' then
   return
 end
 local sec
-if ARGV[5] == '' then
+if ARGV[6] == '' then
   sec = tonumber(redis.call('TIME')[1])
 else
-  sec = math.floor(tonumber(ARGV[5]) / 1000000)
+  sec = math.floor(tonumber(ARGV[6]) / 1000000)
 end
-local minute = math.floor(sec / 60)
-local usage = KEYS[3] .. minute
 local booked = ARGV[2] .. '|' .. ARGV[3] .. '|'
 if ARGV[4] == 'failed' then
+  local usage = KEYS[3] .. math.floor(sec / 60)
   if redis.call('HINCRBY', usage, booked .. 'failed', 1) == 1 then
     redis.call('EXPIRE', usage, 604800)
   end
   return
 end
--- Runs right behind the decision, so it is the same minute, or one that has ended and is nobody's loss.
+-- Most come right behind the decision; if the store was away, some later. A window that has ended is nobody's
+-- loss.
+local charged = math.floor((tonumber(expiry) - tonumber(ARGV[5])) / 1000)
+local minute, day = math.floor(charged / 60), math.floor(charged / 86400)
 local state = redis.call('HMGET', KEYS[1], 'm', 'd')
 if tonumber(state[1]) == minute then
   redis.call('HINCRBY', KEYS[1], 'mc', -1)
-  redis.call('HINCRBY', usage, booked .. 'admitted', -1)
 end
-if tonumber(state[2]) == math.floor(sec / 86400) then
+if tonumber(state[2]) == day then
   redis.call('HINCRBY', KEYS[1], 'dc', -1)
+end
+if sec < minute * 60 + 60 + BOOKED_AFTER then
+  redis.call('HINCRBY', KEYS[3] .. minute, booked .. 'admitted', -1)
 end

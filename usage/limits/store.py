@@ -190,7 +190,8 @@ class LimitStore:
     ) -> tuple[str | bytes, ...]:
         state, leases, _, usage, _ = keys_of(subject.id)
         keys = ("3", state, leases, usage)
-        return ("EVAL", SETTLE, *keys, lease, subject.id, route, outcome, self.time_argument())
+        words = (lease, subject.id, route, outcome, str(LEASE_MS), self.time_argument())
+        return ("EVAL", SETTLE, *keys, *words)
 
     def booked(self, fields: Sequence[tuple[str, str, str]], minutes: Iterable[int]) -> dict[int, list[int]]:
         """What the scripts booked of one subject in some Unix minutes.

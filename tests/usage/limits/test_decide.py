@@ -9,7 +9,7 @@ import redis
 from tests.usage.limits.conftest import NothingRemembered
 from usage.limits.kinds import Verdict
 from usage.limits.link import LimitStoreDown
-from usage.limits.store import LEASE_MS, LimitStore
+from usage.limits.store import LEASE_MS, UNDONE, LimitStore
 
 ADMITTED, MINUTE, DAY, CONCURRENT = (
     Verdict.ADMITTED,
@@ -282,3 +282,26 @@ def test_2000_calls_from_32_processes_admit_exactly_the_limit_and_give_each_rema
     booked = usage_of(client)
     assert booked == {"k:1|convert|admitted": 100, "k:1|convert|day": 1900}
     assert redis.Redis.from_url(server).hget(state_key(subject()), "dc") == b"100"
+
+
+def test_what_was_undone_was_never_charged(store, subject, client):
+    key = subject(minute=5, day=9, concurrent=2)
+    lease = store.new_lease()
+    store.decide(key, "convert", lease)
+    store.settle(key, "convert", lease, UNDONE)
+    look = store.decide(key, "", None)
+    assert (look.minute_left, look.day_left, look.in_flight) == (5, 9, 0)
+    assert sum(usage_of(client).values()) == 0
+
+
+def test_what_is_undone_late_takes_nothing_from_another_minute(store, subject, client, clock):
+    key = subject(minute=5, day=9)
+    lease = store.new_lease()
+    store.decide(key, "convert", lease)
+    clock.advance(90)
+    call(store, key)
+    store.settle(key, "convert", lease, UNDONE)
+    look = store.decide(key, "", None)
+    assert (look.minute_left, look.day_left) == (4, 8)
+    # The minute it was charged in may be in the books by now, and stays as it was.
+    assert usage_of(client) == {"k:1|convert|admitted": 2}
