@@ -134,7 +134,9 @@ def build(
     store.client.eval(BUILD, 1, key, life, len(revisions), *pairs)
 
 
-def changes_since(store: LimitStore, cursors: Mapping[int, Cursor]) -> dict[int, tuple[Cursor, list[Change]]]:
+def changes_since(
+    store: LimitStore, cursors: Mapping[int, Cursor]
+) -> dict[int, tuple[Cursor, list[Change]]]:
     """The next changes of each bucket after its cursor, in their order, and the cursor behind them, by bucket.
 
     Buckets without any are left out. One that has another life than its cursor is read from the beginning:
