@@ -55,6 +55,9 @@ class Cursor(NamedTuple):
     entry: str = "0-0"
 
 
+Reading = tuple[Cursor, list[Change]]  # what was read, and the cursor behind it
+
+
 class Remembered(NamedTuple):
     """What SQL knows of a subject whose bucket was lost. Times are Unix seconds; 0 is none."""
 
@@ -134,9 +137,7 @@ def build(
     store.client.eval(BUILD, 1, key, life, len(revisions), *pairs)
 
 
-def changes_since(
-    store: LimitStore, cursors: Mapping[int, Cursor]
-) -> dict[int, tuple[Cursor, list[Change]]]:
+def changes_since(store: LimitStore, cursors: Mapping[int, Cursor]) -> dict[int, Reading]:
     """The next changes of each bucket after its cursor, in their order, and the cursor behind them, by bucket.
 
     Buckets without any are left out. One that has another life than its cursor is read from the beginning:
@@ -148,7 +149,7 @@ def changes_since(
         pipeline.hget(f"{tag}:t", LIFE)
         pipeline.xrange(f"{tag}:ev", min=f"({cursor.entry}", count=CHANGES_AT_A_TIME)
     replies = iter(pipeline.execute())
-    found: dict[int, tuple[Cursor, list[Change]]] = {}
+    found: dict[int, Reading] = {}
     for bucket, cursor in cursors.items():
         living, entries = next(replies), next(replies)
         life = cursor.life if living is None else living.decode()
