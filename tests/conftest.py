@@ -50,6 +50,8 @@ def new_database() -> Iterator[Callable[[], dict[str, str]]]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     give_back_seeded_rows(items)
+    if "long" not in config.option.markexpr:
+        leave_out(config, items, lambda item: item.get_closest_marker("long") is not None)
     if databases.ON_POSTGRESQL and not config.getoption("--all-tests"):
         leave_out_what_a_database_makes_no_difference_to(config, items)
 
@@ -66,13 +68,20 @@ def give_back_seeded_rows(items: list[pytest.Item]) -> None:
 
 def leave_out_what_a_database_makes_no_difference_to(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What uses none, or is marked `once`, has passed or failed in the run on SQLite."""
-    kept: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
-    for item in items:
+
+    def makes_none(item: pytest.Item) -> bool:
         asked_for = DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
         uses_one = asked_for or item.get_closest_marker("django_db")
-        (kept if uses_one and not item.get_closest_marker("once") else left_out).append(item)
-    items[:] = kept
+        return not uses_one or item.get_closest_marker("once") is not None
+
+    leave_out(config, items, makes_none)
+
+
+def leave_out(
+    config: pytest.Config, items: list[pytest.Item], is_left_out: Callable[[pytest.Item], bool]
+) -> None:
+    left_out = [item for item in items if is_left_out(item)]
+    items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
 
 

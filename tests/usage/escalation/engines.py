@@ -64,8 +64,8 @@ class Engine(Protocol):
 class Twin:
     """The oracle, and around it what is simple: two windows and the leases.
 
-    `move` is what the last charged request changed; `judged` are the facts of the minute that it was
-    changed for: strikes, minute, served, refused.
+    `move` is what the last charged request changed, and `arrived` where that left the subject; `judged` are
+    the facts of the minute that it was changed for: strikes, minute, served, refused.
     """
 
     def __init__(self, subject_id: str, limits: Limits, ladder: Ladder, clock: Clock) -> None:
@@ -76,6 +76,7 @@ class Twin:
         self.minute = self.day = NOTHING_COUNTED  # which, and what was charged in it
         self.leases: dict[str, int] = {}  # and when each runs out, in Unix milliseconds
         self.move: Move | None = None
+        self.arrived = Place()
         self.judged = (0, 0, 0, 0)
         self._clock = clock
         self._number = 0
@@ -105,6 +106,9 @@ class Twin:
         if self.move is not None and self.move.cause is Cause.STRIKES:
             strikes = before._strikes_now(now, limit, self.ladder)
             self.judged = strikes, before.minute, served, before.refusals
+        else:
+            self.judged = (0, 0, 0, 0)
+        self.arrived = self.place
         verdict = self._verdict(self.place)
         if verdict in (Verdict.ADMITTED, Verdict.MINUTE_FULL, Verdict.DAY_FULL):
             refused = verdict is not Verdict.ADMITTED
@@ -116,8 +120,8 @@ class Twin:
         return self._answer(verdict, self.place)
 
     def settle(self, lease: str) -> bool:
-        """Whether the lease was still there."""
-        return bool(self.in_flight) and self.leases.pop(lease, None) is not None
+        """Whether the lease was still there. (What ran out is cleared away by the next decision.)"""
+        return self.leases.pop(lease, None) is not None
 
     def begin(self) -> Answer:
         self._number += 1
