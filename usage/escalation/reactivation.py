@@ -96,7 +96,7 @@ def tell(store: LimitStore, state: EscalationState) -> bool:
             order=state.order,
             cause=Cause.REACTIVATED if reactivated else Cause.SUSPENDED,
             escalation=state.escalation,
-            grace=store.ladder.grace_seconds if reactivated else 0,
+            grace=read_ladder().grace_seconds if reactivated else 0,
             version=state.version,
         )
     except redis.RedisError as error:
