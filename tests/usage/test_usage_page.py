@@ -262,6 +262,20 @@ def test_before_sql_has_heard_of_a_block_the_page_says_what_the_store_does(signe
     assert "This key was never blocked" in page
 
 
+def test_an_older_block_is_not_taken_for_the_reason_of_a_new_one(signed_in, customer):
+    customer.climbs_to(3)
+    follow_changes(limit_store())
+    customer.clock.advance(HOUR + DAY)
+    for _ in range(2):
+        customer.hammers_for_a_minute(times=15)
+    customer.asks()
+    page = read(signed_in.get("/"))
+    assert "Blocked: requests that count are refused." in page
+    assert "Why 20 requests" not in page
+    follow_changes(limit_store())
+    assert "Why 15 requests in one minute, limit 10; second strike." in read(signed_in.get("/"))
+
+
 def test_after_a_block_the_tier_stays_and_the_page_says_for_how_long(signed_in, customer):
     customer.climbs_to(3)
     follow_changes(limit_store())
