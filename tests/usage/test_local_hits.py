@@ -1,17 +1,21 @@
 """Hits that a process refused itself, brought to a real store on a clock that stands still."""
 
+import multiprocessing
 import os
+import signal
+import time
 
 import pytest
 import redis
 
 from tests.proxy import Proxy, drop, pass_on
-from usage import local_hits
+from usage import local_hits, process_end
 from usage.books import _text
 from usage.limits.store import LimitStore, limit_store
 from usage.local_hits import LocalHits
 from usage.subjects import bucket_of
 
+BEGIN = LocalHits._begin  # which other tests go without
 GUEST = {"REMOTE_ADDR": "203.0.113.7", "HTTP_USER_AGENT": "curl/8.5"}
 
 
@@ -160,6 +164,59 @@ def test_a_forked_child_leaves_what_its_parent_counted_to_the_parent(hits, minut
     assert counted(minute) == {("convert", "cooldown"): 1}
     hits.flush()
     assert counted(minute) == {("convert", "cooldown"): 1, ("convert", "blocked"): 1}
+
+
+def count_and(end, url, clock, minute, counted):
+    """In a forked process, as granian's are, whose thread would bring hits once in a minute."""
+    LocalHits._begin = BEGIN
+    local_hits.FLUSH_SECONDS = 60
+    signal.set_wakeup_fd(-1)
+    # Python's own handler only runs when the main thread has time for it.
+    signal.signal(signal.SIGTERM, lambda *signal: None)
+    process_end.listen()
+    hits = LocalHits(LimitStore(url, timeout=1, clock=clock))
+    hits.count(blocked(minute), GUEST)
+    time.sleep(0.1)  # its thread has begun
+    counted.set()
+    end()
+
+
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture
+def counting(driven_clock, minute):
+    counted = FORK.Event()
+    children = []
+
+    def start(end):
+        words = (end, limit_store().url, driven_clock, minute, counted)
+        child = FORK.Process(target=count_and, args=words)
+        children.append(child)
+        child.start()
+        assert counted.wait(10)
+        return child
+
+    yield start
+    for child in children:
+        child.kill()
+        child.join()
+
+
+def test_a_forked_process_that_ends_brings_its_hits(counting, minute):
+    counting(lambda: None).join(10)
+    assert counted(minute) == {("convert", "blocked"): 1}
+
+
+def test_a_process_that_is_too_busy_to_end_brings_its_hits_before_it_is_killed(counting, minute):
+    child = counting(lambda: time.sleep(60))
+    assert counted(minute) == {}
+    child.terminate()
+    deadline = time.monotonic() + 5
+    while not counted(minute) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert counted(minute) == {("convert", "blocked"): 1}
+    assert child.is_alive()
 
 
 def test_one_sample_is_kept_of_each_hit_whoever_counted_it(hits, minute):
