@@ -7,11 +7,11 @@ import time
 import pytest
 
 from accounts.tiers import Limits
-from tests.proxy import Proxy, drop, pass_on
+from tests.proxy import Proxy, drop, pass_on, reset
 from tests.usage.clock import Clock
 from tests.usage.limits.conftest import NothingRemembered
 from usage import guard as guards
-from usage import routes
+from usage import routes, tasks
 from usage.guard import Admission, Guard
 from usage.limits import health
 from usage.limits.breaker import FAILURES
@@ -169,3 +169,14 @@ def test_pages_find_out_within_a_second_and_do_not_ask_for_each(store, proxy, mo
     assert found.is_down()
     time.sleep(0.06)
     assert not found.is_down()
+
+
+def test_the_worker_says_once_that_it_waits_for_the_store(store, proxy, monkeypatch, caplog):
+    monkeypatch.setattr(tasks, "limit_store", lambda: store)
+    proxy.request = reset
+    for _ in range(4):
+        assert tasks._with_the_store(lambda store: store.client.dbsize() + 1) == 0
+    proxy.request = pass_on
+    for _ in range(2):
+        assert tasks._with_the_store(lambda store: store.client.dbsize() + 1) > 0
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
