@@ -19,8 +19,8 @@ from images.orders import Order
 from images.schemas import Conversion, Conversions, ConvertForm, JobState, Options, ShortConvertForm
 from images.uploads import bounded_upload
 from usage.api import router as usage
+from usage.guard.middleware import ApiRequest
 from usage.limits.refusals import ApiError
-from usage.middleware import ApiRequest
 from usage.schemas import Refusal
 
 api = NinjaAPI(

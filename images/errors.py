@@ -16,8 +16,8 @@ from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
+from usage.guard.middleware import ApiRequest
 from usage.limits.refusals import ApiError, refusal
-from usage.middleware import ApiRequest
 
 # What parsing a body raises, in our own words: the framework's name its settings.
 MALFORMED: dict[type[Exception], str] = {

@@ -9,8 +9,8 @@ from django.core.files.uploadhandler import FileUploadHandler
 from django.http import HttpResponse
 
 from images.errors import answer
+from usage.guard.middleware import ApiRequest
 from usage.limits.refusals import ApiError
-from usage.middleware import ApiRequest
 
 P = ParamSpec("P")
 

@@ -50,7 +50,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     # The guard comes first: a refused request costs nothing of what stands below it.
-    "usage.middleware.GuardMiddleware",
+    "usage.guard.middleware.GuardMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

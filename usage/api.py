@@ -6,9 +6,9 @@ import redis
 from ninja import Router
 
 from usage import schemas
+from usage.books.series import Series, series_of
 from usage.escalation.footing import Footing
-from usage.middleware import ApiRequest
-from usage.series import Series, series_of
+from usage.guard.middleware import ApiRequest
 from usage.standing import Quota, Standing, standing_of
 from usage.subjects import Subject
 

@@ -12,6 +12,7 @@ from django.db.models import Q, Sum, Window
 
 from accounts.models import ApiKey
 from usage import subjects
+from usage.books.unbooked import counts_of
 from usage.escalation import history
 from usage.escalation.footing import Footing, Reason, footing_of, remembered_footing
 from usage.escalation.history import Happening
@@ -20,13 +21,12 @@ from usage.escalation.policy import read_ladder
 from usage.limits.decision import Decision
 from usage.limits.kinds import Kind
 from usage.limits.link import LimitStoreDown
+from usage.limits.outcomes import ADMITTED, BY_THE_LADDER
 from usage.limits.store import limit_store
 from usage.limits.upkeep import trace_of
 from usage.models import BookedUntil, EscalationEvent, RateHit
-from usage.outcomes import ADMITTED, BY_THE_LADDER
 from usage.spans import DAY, MINUTE, minute_start
 from usage.subjects import Subject
-from usage.unbooked import counts_of
 
 NEAR = 80  # per cent of a limit from which a quota counts as nearly used up
 RECENT_HITS = 50

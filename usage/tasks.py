@@ -7,7 +7,7 @@ import redis
 from celery import shared_task
 from django.utils import timezone
 
-from usage import books, retention
+from usage.books import booking, retention
 from usage.escalation import following, reactivation
 from usage.limits.store import LimitStore, limit_store
 from usage.mail import sending
@@ -20,7 +20,7 @@ _is_away = False
 @shared_task(name="usage.book_closed_minutes")
 def book_closed_minutes() -> int:
     """Bring the minutes that are over from the limit store to SQL; gives the number of rows written."""
-    return _with_the_store(books.book_closed_minutes)
+    return _with_the_store(booking.book_closed_minutes)
 
 
 @shared_task(name="usage.forget_what_is_old")

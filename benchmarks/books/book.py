@@ -19,7 +19,7 @@ def main() -> None:
     from django.db.models import Sum
 
     from benchmarks.books.day import BOOKED_AT, LAST_MINUTE
-    from usage import books
+    from usage.books import booking
     from usage.limits.store import LimitStore
     from usage.models import Notice, RateHit, UsageDay, UsageHour, UsageMinute
     from usage.models.usage import COUNTS
@@ -31,7 +31,7 @@ def main() -> None:
     backend = psutil.Process(connection.connection.info.backend_pid)
     before, cpu, database_cpu = _peak_bytes(), time.process_time(), sum(backend.cpu_times()[:2])
     began = time.perf_counter()
-    rows = books.book_closed_minutes(store)
+    rows = booking.book_closed_minutes(store)
     seconds = time.perf_counter() - began
     measured: dict[str, Any] = {
         "seconds": seconds,

@@ -11,8 +11,8 @@ from django.core.handlers.wsgi import WSGIHandler
 
 django.setup(set_prefix=False)
 guarded = os.environ["BENCHMARK_LIMITER"] == "guard"
-settings.MIDDLEWARE = ["usage.middleware.GuardMiddleware"] if guarded else []
+settings.MIDDLEWARE = ["usage.guard.middleware.GuardMiddleware"] if guarded else []
 
-from usage.wsgi import GuardedApplication  # noqa: E402  (once Django is set up)
+from usage.guard.wsgi import GuardedApplication  # noqa: E402  (once Django is set up)
 
 application = GuardedApplication(WSGIHandler()) if guarded else WSGIHandler()

@@ -13,7 +13,7 @@ from django.core.handlers.wsgi import WSGIHandler
 def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = "koalapanel.settings"
     django.setup()
-    from usage.wsgi import GuardedApplication
+    from usage.guard.wsgi import GuardedApplication
 
     application = GuardedApplication(WSGIHandler())
     statuses: list[str] = []

@@ -7,9 +7,9 @@ from accounts import api_keys
 from accounts.models import ApiKey, User
 from tests.usage.clock import Clock
 from usage.escalation.ladder import Ladder
+from usage.guard.local_hits import LocalHits, local_hits
 from usage.limits.breaker import Breaker
 from usage.limits.store import limit_store
-from usage.local_hits import LocalHits, local_hits
 from usage.subjects import BUCKETS
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.usage.test_books import hit
+from tests.usage.books.test_booking import hit
 from usage.limits.store import limit_store
 from usage.standing import standing_of_key
 

@@ -26,19 +26,21 @@ from accounts.tiers import Limits
 from tests.usage.clock import Clock
 from tests.usage.escalation.engines import answer_of
 from tests.usage.escalation.panel_model import PanelModel, State, bucket_of
-from usage import books, guard, known_subjects
+from usage.books import booking
 from usage.escalation import reactivation, recording
 from usage.escalation.following import follow_changes
 from usage.escalation.ladder import Cause, Ladder
 from usage.escalation.memory import SqlMemory
 from usage.escalation.policy import read_ladder
-from usage.guard import Admission, Guard
-from usage.known_blocks import KnownBlocks
-from usage.known_subjects import KnownSubjects
+from usage.guard import guard, known_subjects
+from usage.guard.guard import Admission, Guard
+from usage.guard.known_blocks import KnownBlocks
+from usage.guard.known_subjects import KnownSubjects
+from usage.guard.local_hits import local_hits
 from usage.limits.link import pack
+from usage.limits.outcomes import column_of
 from usage.limits.store import NEWEST, LimitStore, limit_store
 from usage.limits.upkeep import Trace, trace_of
-from usage.local_hits import local_hits
 from usage.models import (
     BookedUntil,
     EscalationEvent,
@@ -53,7 +55,6 @@ from usage.models import (
     UsageMinute,
 )
 from usage.models.usage import COUNTS
-from usage.outcomes import column_of
 from usage.subjects import BUCKETS, Subject, key_subject_id
 
 BEGINNING = "2026-03-01T21:58:30"
@@ -320,7 +321,7 @@ class Panel(RuleBasedStateMachine):
     @rule(killed=st.integers(0, 60))
     def book(self, killed):
         with killed_at(killed):
-            books.book_closed_minutes(limit_store())
+            booking.book_closed_minutes(limit_store())
         for row in BookedUntil.objects.filter(bucket__in=self.model.buckets):
             if row.minute > self.model.booked_until[row.bucket]:
                 assert row.minute == self.model.last_closed

@@ -8,7 +8,7 @@ import time_machine
 from django.test import Client
 
 from accounts.models import ApiKey
-from usage.books import book_closed_minutes
+from usage.books.booking import book_closed_minutes
 from usage.limits.store import limit_store
 from usage.standing import RECENT_HITS
 from usage.subjects import bucket_of

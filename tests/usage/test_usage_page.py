@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, User
 from tests.usage.escalation.customer import DAY, HOUR, MINUTE, Customer
-from usage.books import book_closed_minutes
+from usage.books.booking import book_closed_minutes
 from usage.escalation import reactivation
 from usage.escalation.following import follow_changes
+from usage.guard.local_hits import local_hits
 from usage.limits.breaker import Breaker
 from usage.limits.store import limit_store
-from usage.local_hits import local_hits
 from usage.models import BookedUntil, EscalationEvent, EscalationStep, RateHit
 from usage.subjects import bucket_of
 

@@ -4,7 +4,7 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client
 
-from usage.wsgi import GuardedApplication
+from usage.guard.wsgi import GuardedApplication
 
 
 class WsgiClient(Client):

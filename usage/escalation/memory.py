@@ -23,7 +23,7 @@ from usage.models import EscalationState, UsageDay
 from usage.subjects import BUCKETS, bucket_of, key_subject_id
 
 DAY = 86_400
-# Longer than any process keeps a subject (`usage.known_subjects`).
+# Longer than any process keeps a subject (`usage.guard.known_subjects`).
 LATELY_SECONDS = 120
 PATIENCE = 2.0  # seconds that a request waits for a bucket which another one builds
 

@@ -6,8 +6,8 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from usage.escalation.ladder import Cause, Ladder
+from usage.limits.outcomes import SETTLING_SECONDS
 from usage.limits.store import LIFE, LimitStore, bucket_tag, keys_of
-from usage.outcomes import SETTLING_SECONDS
 
 PLACE, BUILD, TALLY = (
     (files("usage.limits") / f"{name}.lua").read_text() for name in ("place", "build", "tally")
@@ -138,7 +138,7 @@ def build(
 
 
 def changes_since(store: LimitStore, cursors: Mapping[int, Cursor]) -> dict[int, Reading]:
-    """The next changes of each bucket after its cursor, in their order, and the cursor behind them, by bucket.
+    """The next changes of each bucket after its cursor, in their order, with the cursor behind them.
 
     Buckets without any are left out. One that has another life than its cursor is read from the beginning:
     ids may be smaller than before, if the clock went back between the two. Raises `redis.RedisError`.

@@ -12,9 +12,9 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from usage import subjects
-from usage.answers import explain_url
 from usage.escalation.ladder import SUSPENDED, WARNED
 from usage.escalation.policy import read_ladder
+from usage.guard.answers import explain_url
 from usage.models import Notice
 
 WIDTH = 76

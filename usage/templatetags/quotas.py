@@ -8,7 +8,7 @@ from django.utils import dateformat as dates
 register = template.Library()
 
 TITLES = {"day": "Requests today", "minute": "This minute", "concurrent": "In flight now"}
-# Of `usage.outcomes.HITS`: what refused a request.
+# Of `usage.limits.outcomes.HITS`: what refused a request.
 REFUSED_BY = {
     "minute": "Minute limit",
     "day": "Day limit",

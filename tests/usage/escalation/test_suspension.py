@@ -196,7 +196,7 @@ def test_reactivation_is_felt_by_a_process_that_knew_the_key_as_suspended(
     assert web.post("/api/v1/convert", headers=customer.headers).status_code == 403
     reactivation.reactivate(customer.key, by=staff, reason="Mended.")
     # Five seconds later, on the process's own clock.
-    from usage import known_subjects
+    from usage.guard import known_subjects
 
     real = known_subjects.time.monotonic
     monkeypatch.setattr(known_subjects.time, "monotonic", lambda: real() + 5)

@@ -24,14 +24,14 @@ from tests.proxy import (
 )
 from tests.usage.clock import Clock
 from tests.usage.limits.conftest import NothingRemembered
-from usage import guard as guards
 from usage.escalation.ladder import Cause, Ladder
-from usage.guard import Admission, Guard
+from usage.guard import guard as guards
+from usage.guard.guard import Admission, Guard
+from usage.guard.local_hits import LocalHits
 from usage.limits import breaker, upkeep
 from usage.limits.link import LimitStoreDown, Link, NotAsked, pack
 from usage.limits.store import LimitStore
 from usage.limits.upkeep import Tally
-from usage.local_hits import LocalHits
 from usage.subjects import Subject
 
 TIMEOUT = 0.1

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 
-from usage.books import book_closed_minutes
+from usage.books.booking import book_closed_minutes
+from usage.books.series import series_of
 from usage.limits.store import limit_store
 from usage.models import UsageDay, UsageHour
-from usage.series import series_of
 from usage.subjects import bucket_of
 
 pytestmark = pytest.mark.django_db

@@ -1,6 +1,6 @@
 """The guard in front of Django: what it refuses costs nothing of Django's handling of requests.
 
-The admitted go on with their admission in the environment, and `usage.middleware` asks no second time.
+The admitted go on with their admission in the environment, and `usage.guard.middleware` asks no second time.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,11 +10,12 @@ from typing import Any
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import close_old_connections
 
-from usage import routes, unread_body
-from usage.guard import Guard
-from usage.known_subjects import KnownSubjects
+from usage import routes
+from usage.guard import unread_body
+from usage.guard.guard import Guard
+from usage.guard.known_subjects import KnownSubjects
+from usage.guard.middleware import ADMISSION, settle_after
 from usage.limits.refusals import Refusal
-from usage.middleware import ADMISSION, settle_after
 
 _REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 

@@ -10,13 +10,13 @@ from accounts.tiers import Limits
 from tests.proxy import Proxy, drop, pass_on, reset
 from tests.usage.clock import Clock
 from tests.usage.limits.conftest import NothingRemembered
-from usage import guard as guards
 from usage import routes, tasks
-from usage.guard import Admission, Guard
+from usage.guard import guard as guards
+from usage.guard.guard import Admission, Guard
+from usage.guard.local_hits import LocalHits
 from usage.limits import health
 from usage.limits.breaker import FAILURES
 from usage.limits.store import LimitStore
-from usage.local_hits import LocalHits
 from usage.routes import ApiRoute
 from usage.subjects import Subject
 
@@ -131,8 +131,8 @@ def test_a_block_that_was_lifted_does_not_come_back_with_an_outage(ask, store, p
             ask("/api/v1/convert")
         store._clock.advance(60)
     assert json.loads(ask("/api/v1/convert").body)["code"] == "cooldown"
-    monkeypatch.setattr("usage.known_blocks.SECONDS", 0)
-    monkeypatch.setattr("usage.known_blocks.KnownBlocks.recall.__defaults__", (0,))
+    monkeypatch.setattr("usage.guard.known_blocks.SECONDS", 0)
+    monkeypatch.setattr("usage.guard.known_blocks.KnownBlocks.recall.__defaults__", (0,))
     store._clock.advance(600)
     assert isinstance(ask("/api/v1/convert"), Admission)
     proxy.request = drop

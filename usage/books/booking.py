@@ -15,12 +15,12 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.db.models import Model
 
+from usage.books.quota_notices import owe_quota_notices
+from usage.books.retention import MINUTES_KEPT
+from usage.limits.outcomes import ADMITTED, FAILED, SETTLING_SECONDS, column_of
 from usage.limits.store import LimitStore
 from usage.models import BookedUntil, RateHit, UsageDay, UsageHour, UsageMinute
 from usage.models.usage import COUNTS, Usage
-from usage.outcomes import ADMITTED, FAILED, SETTLING_SECONDS, column_of
-from usage.quota_notices import owe_quota_notices
-from usage.retention import MINUTES_KEPT
 from usage.spans import DAY, HOUR, MINUTE, day_start, hour_start, minute_start
 from usage.subjects import BUCKETS
 

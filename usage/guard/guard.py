@@ -1,8 +1,8 @@
 """The guard: who asks for which route, and may they? One decision per API request, from its WSGI environment.
 
 It knows nothing of Django's requests and responses, so that a refusal costs none of what they cost: see
-`usage.wsgi` and `usage.middleware`, its two doors. A warm request runs no SQL and makes one round trip to the
-limit store; one from a subject that is known to be blocked makes none.
+`usage.guard.wsgi` and `usage.guard.middleware`, its two doors. A warm request runs no SQL and makes one round
+trip to the limit store; one from a subject that is known to be blocked makes none.
 """
 
 import logging
@@ -16,21 +16,22 @@ import redis
 from django.db import Error as SqlError
 
 from accounts.client_address import client_network
-from usage import answers, routes
+from usage import routes
 from usage.escalation import following, recording
-from usage.known_blocks import KnownBlocks
-from usage.known_subjects import KnownSubjects
-from usage.late_settlements import LateSettlements
+from usage.guard import answers
+from usage.guard.known_blocks import KnownBlocks
+from usage.guard.known_subjects import KnownSubjects
+from usage.guard.late_settlements import LateSettlements
+from usage.guard.local_hits import local_hits
+from usage.guard.presented_key import presented_key
 from usage.limits import headers
 from usage.limits.decision import MINUTE, Decision
 from usage.limits.kinds import Kind, Verdict
 from usage.limits.link import LimitStoreDown, NotAsked
+from usage.limits.outcomes import ADMITTED, UNAVAILABLE
 from usage.limits.refusals import Refusal
 from usage.limits.share import LocalShares
 from usage.limits.store import FAILED, UNDONE, WELL, limit_store
-from usage.local_hits import local_hits
-from usage.outcomes import ADMITTED, UNAVAILABLE
-from usage.presented_key import presented_key
 from usage.routes import ApiRoute
 from usage.subjects import Subject
 

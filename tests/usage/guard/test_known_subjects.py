@@ -6,7 +6,7 @@ import pytest
 
 from accounts import api_keys
 from accounts.models import ApiKey
-from usage.known_subjects import KnownSubjects
+from usage.guard.known_subjects import KnownSubjects
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +48,7 @@ def test_it_never_holds_more_than_its_capacity_and_forgets_the_first(issue):
 def test_a_refused_key_is_asked_for_again_within_five_seconds(issue, monkeypatch):
     _, text = issue(status=ApiKey.Status.SUSPENDED)
     now = [1000.0]
-    monkeypatch.setattr("usage.known_subjects.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("usage.guard.known_subjects.time.monotonic", lambda: now[0])
     known = KnownSubjects()
     assert known.by_key(text).refusal == "key_suspended"
     ApiKey.objects.update(status=ApiKey.Status.ACTIVE)
@@ -62,7 +62,7 @@ def test_a_key_is_not_remembered_past_its_expiry(issue, time_machine, monkeypatc
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     time_machine.move_to(noon, tick=False)
     now = [1000.0]
-    monkeypatch.setattr("usage.known_subjects.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("usage.guard.known_subjects.time.monotonic", lambda: now[0])
     _, text = issue(expires_at=noon + timedelta(seconds=10))
     known = KnownSubjects()
     assert known.by_key(text).refusal is None

@@ -18,7 +18,7 @@ from typing import Any
 import redis
 
 from accounts.client_address import client_address
-from usage import process_end
+from usage.guard import process_end
 from usage.limits.store import LimitStore, limit_store
 from usage.limits.upkeep import TALLIES_AT_A_TIME, Tally, tally
 from usage.subjects import bucket_of

@@ -7,13 +7,13 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from usage import routes
-from usage.guard import Admission, Guard
-from usage.known_subjects import KnownSubjects
+from usage.guard.guard import Admission, Guard
+from usage.guard.known_subjects import KnownSubjects
 from usage.limits.refusals import Refusal
 from usage.routes import ApiRoute
 from usage.subjects import Subject
 
-# Where `usage.wsgi` leaves its admission. A client can't: what it sends is under HTTP_….
+# Where `usage.guard.wsgi` leaves its admission. A client can't: what it sends is under HTTP_….
 ADMISSION = "koalapanel.admission"
 
 

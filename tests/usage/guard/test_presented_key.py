@@ -1,6 +1,6 @@
 import pytest
 
-from usage.presented_key import presented_key
+from usage.guard.presented_key import presented_key
 
 
 @pytest.mark.parametrize(

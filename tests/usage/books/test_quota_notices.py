@@ -2,7 +2,7 @@
 
 import pytest
 
-from usage.books import book_closed_minutes
+from usage.books.booking import book_closed_minutes
 from usage.limits.store import limit_store
 from usage.models import BookedUntil, Notice
 from usage.subjects import BUCKETS, bucket_of, key_subject_id

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from usage import retention
+from usage.books import retention
+from usage.books.retention import forget_what_is_old
 from usage.models import EscalationEvent, Notice, RateHit, UsageDay, UsageHour, UsageMinute
-from usage.retention import forget_what_is_old
 from usage.tasks import forget_what_is_old as task
 
 pytestmark = pytest.mark.django_db

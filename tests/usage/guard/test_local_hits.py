@@ -9,10 +9,10 @@ import pytest
 import redis
 
 from tests.proxy import Proxy, drop, pass_on
-from usage import local_hits, process_end
-from usage.books import _text
+from usage.books.booking import _text
+from usage.guard import local_hits, process_end
+from usage.guard.local_hits import LocalHits
 from usage.limits.store import LimitStore, limit_store
-from usage.local_hits import LocalHits
 from usage.subjects import bucket_of
 
 BEGIN = LocalHits._begin  # which other tests go without

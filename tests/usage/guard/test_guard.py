@@ -15,12 +15,12 @@ from accounts import api_keys
 from accounts.models import ApiKey, Tier
 from tests.usage.wsgi_client import WsgiClient
 from usage import routes
-from usage.guard import Guard
-from usage.known_subjects import KnownSubjects
+from usage.guard.guard import Guard
+from usage.guard.known_subjects import KnownSubjects
+from usage.guard.wsgi import GuardedApplication
 from usage.limits import link
 from usage.limits.store import limit_store
 from usage.subjects import of_key
-from usage.wsgi import GuardedApplication
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.usage.api_urls")]
 

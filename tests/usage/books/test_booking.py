@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import DatabaseError, connection
 
-from usage import books
+from usage.books import booking
+from usage.books.retention import forget_what_is_old
+from usage.limits.outcomes import column_of
 from usage.limits.store import LimitStore, limit_store
 from usage.models import BookedUntil, RateHit, UsageDay, UsageHour, UsageMinute
 from usage.models.usage import COUNTS
-from usage.outcomes import column_of
-from usage.retention import forget_what_is_old
 from usage.standing import standing_of_key
 from usage.subjects import BUCKETS, bucket_of, key_subject_id, of_key
 
@@ -84,16 +84,16 @@ def test_the_open_minute_is_not_booked(issue, driven_clock):
     key, _ = issue(minute_override=1)
     hit(key, 3)
     driven_clock.advance(59)
-    assert books.book_closed_minutes(limit_store()) == 0
+    assert booking.book_closed_minutes(limit_store()) == 0
 
 
 def test_a_minute_that_is_over_settles_before_it_is_booked(issue, driven_clock):
     key, _ = issue(minute_override=1)
     hit(key, 3)
     driven_clock.advance(64.9)
-    assert books.book_closed_minutes(limit_store()) == 0
+    assert booking.book_closed_minutes(limit_store()) == 0
     driven_clock.advance(0.1)
-    assert books.book_closed_minutes(limit_store()) == 2
+    assert booking.book_closed_minutes(limit_store()) == 2
 
 
 def test_a_closed_minute_is_booked_once_however_often_it_runs(issue, driven_clock, valkey):
@@ -101,10 +101,10 @@ def test_a_closed_minute_is_booked_once_however_often_it_runs(issue, driven_cloc
     hit(key, 3)
     driven_clock.advance(SETTLED)
     for _ in range(3):
-        books.book_closed_minutes(limit_store())
+        booking.book_closed_minutes(limit_store())
     assert rows() == [(f"k:{key.pk}", "minute", "convert", 3)]
     BookedUntil.objects.all().delete()
-    books.book_closed_minutes(limit_store())
+    booking.book_closed_minutes(limit_store())
     assert rows() == [(f"k:{key.pk}", "minute", "convert", 3)]
     assert booked() == counted(valkey)
 
@@ -115,7 +115,7 @@ def test_each_minute_is_booked_when_it_has_closed_and_none_is_left_out(issue, dr
     for hits in (1, 2, 3):
         hit(key, hits)
         driven_clock.advance(60)
-        books.book_closed_minutes(limit_store())
+        booking.book_closed_minutes(limit_store())
     assert sorted(count for *_, count in rows()) == [1, 2, 3]
     assert booked() == counted(valkey)
 
@@ -126,20 +126,20 @@ def test_hours_and_days_are_the_sums_of_their_minutes_across_their_borders(count
         count("k:1", admitted=minute, failed=1, minute=2, cooldown=3)
         count("ip:192.0.2.1", admitted=1, day=minute + 1, blocked=4, suspended=5, unavailable=6)
         driven_clock.advance(180)
-        books.book_closed_minutes(limit_store())
+        booking.book_closed_minutes(limit_store())
     assert booked() == counted(valkey)
     assert (UsageHour.objects.count(), UsageDay.objects.count()) == (8, 4)
     assert set(UsageDay.objects.filter(subject="k:1").values_list("bucket", flat=True)) == {bucket_of("k:1")}
 
 
 def test_all_that_waited_is_booked_in_portions(count, driven_clock, valkey, monkeypatch):
-    monkeypatch.setattr(books, "PORTION", 7)
+    monkeypatch.setattr(booking, "PORTION", 7)
     for _ in range(90):
         for subject in ("k:1", "k:2", "ip:2001:db8::/56"):
             count(subject, admitted=2, minute=1, concurrent=1)
         driven_clock.advance(60)
     driven_clock.advance(5)
-    books.book_closed_minutes(limit_store())
+    booking.book_closed_minutes(limit_store())
     assert booked() == counted(valkey)
     assert BookedUntil.objects.count() == BUCKETS
 
@@ -148,14 +148,14 @@ def test_what_the_store_took_back_again_is_no_row(count, driven_clock):
     count("k:1", admitted=-1)
     count("k:2", admitted=0, minute=2)
     driven_clock.advance(SETTLED)
-    books.book_closed_minutes(limit_store())
+    booking.book_closed_minutes(limit_store())
     assert list(UsageMinute.objects.values_list("subject", "admitted", "minute_hits")) == [("k:2", 0, 2)]
 
 
 def test_an_outcome_that_nobody_told_the_books_about_is_kept(count, driven_clock):
     count("k:1", queue=2)
     driven_clock.advance(SETTLED)
-    books.book_closed_minutes(limit_store())
+    booking.book_closed_minutes(limit_store())
     assert rows() == [("k:1", "queue", "convert", 2)]
     assert UsageDay.objects.get().other_hits == 2
 
@@ -169,14 +169,14 @@ def test_more_keys_cost_no_more_statements(count, driven_clock, django_assert_ma
         count(subject, admitted=1)
     driven_clock.advance(SETTLED)
     with django_assert_max_num_queries(12):
-        books.book_closed_minutes(limit_store())
+        booking.book_closed_minutes(limit_store())
     assert UsageDay.objects.count() == len(subjects) > 50
 
 
 class TestSamples:
     def book(self, driven_clock):
         driven_clock.advance(SETTLED)
-        books.book_closed_minutes(limit_store())
+        booking.book_closed_minutes(limit_store())
         return RateHit.objects.get()
 
     def test_a_hit_says_who_was_refused(self, count, driven_clock):
@@ -237,11 +237,11 @@ class TestKilled:
         )
 
     @pytest.mark.django_db(transaction=True)
-    @pytest.mark.parametrize("portion", [books.PORTION, 1])
+    @pytest.mark.parametrize("portion", [booking.PORTION, 1])
     def test_at_any_statement_and_run_again_the_sums_are_the_stores(
         self, driven_clock, valkey, monkeypatch, portion
     ):
-        monkeypatch.setattr(books, "PORTION", portion)
+        monkeypatch.setattr(booking, "PORTION", portion)
         killed_at = 0
         while True:
             killed_at += 1
@@ -257,9 +257,9 @@ class TestKilled:
 
             try:
                 with connection.execute_wrapper(kill):
-                    books.book_closed_minutes(limit_store())
+                    booking.book_closed_minutes(limit_store())
             except Killed:
-                books.book_closed_minutes(limit_store())
+                booking.book_closed_minutes(limit_store())
                 assert booked() == counted(valkey), f"killed at statement {killed_at}"
                 continue
             break
@@ -274,9 +274,9 @@ class TestKilled:
             raise Killed
 
         # The last thing of a bucket, when all of its rows are written.
-        monkeypatch.setattr(books, "owe_quota_notices", kill)
+        monkeypatch.setattr(booking, "owe_quota_notices", kill)
         with pytest.raises(Killed):
-            books.book_closed_minutes(limit_store())
+            booking.book_closed_minutes(limit_store())
         assert booked() == ({}, {}, {}, {})
 
     def test_between_buckets_what_was_booked_stays(self, driven_clock, valkey, monkeypatch):
@@ -292,9 +292,9 @@ class TestKilled:
 
         monkeypatch.setattr(LimitStore, "usage_of_bucket", read_once)
         with pytest.raises(Killed):
-            books.book_closed_minutes(limit_store())
+            booking.book_closed_minutes(limit_store())
         assert UsageMinute.objects.count() == 3
-        books.book_closed_minutes(limit_store())
+        booking.book_closed_minutes(limit_store())
         assert booked() == counted(valkey)
 
 
@@ -319,7 +319,7 @@ def test_two_runs_at_once_write_what_one_does(count, driven_clock, valkey, monke
 
     def run():
         try:
-            written.append(books.book_closed_minutes(limit_store()))
+            written.append(booking.book_closed_minutes(limit_store()))
         except Exception as error:
             broken.append(error)
         finally:
@@ -340,20 +340,20 @@ class TestAfterAStandstill:
     def test_an_hour_whose_minutes_are_gone_is_never_summed_up_again(self, count, driven_clock, valkey):
         count("k:1", admitted=5)
         driven_clock.advance(SETTLED)
-        books.book_closed_minutes(limit_store())
+        booking.book_closed_minutes(limit_store())
         count("k:1", admitted=7)
         BookedUntil.objects.all().delete()
         driven_clock.advance(7 * 86_400 - 60)
         now = datetime.fromtimestamp(driven_clock.seconds, UTC)
         forget_what_is_old(now + timedelta(hours=1))
         assert UsageMinute.objects.count() == 0
-        books.book_closed_minutes(limit_store())
+        booking.book_closed_minutes(limit_store())
         assert (UsageHour.objects.get().admitted, UsageDay.objects.get().admitted) == (5, 5)
 
     @pytest.mark.parametrize("minute", [0, 1, 29, 59])
     def test_what_a_run_may_read_back_has_all_of_its_hour_in_sql(self, count, driven_clock, minute):
         driven_clock.set(f"2026-03-01T12:{minute:02}:00")
-        end = driven_clock.seconds - 5 - 60 * (books.LONGEST_STRETCH + 1)
+        end = driven_clock.seconds - 5 - 60 * (booking.LONGEST_STRETCH + 1)
         now = datetime.fromtimestamp(driven_clock.seconds, UTC)
         first = datetime.fromtimestamp(end - end % 60, UTC).replace(minute=0)
         UsageMinute.objects.create(subject="k:1", start=first)
@@ -365,7 +365,7 @@ class TestAfterAStandstill:
         driven_clock.advance(86_400 * 3 + 7)
         count("k:1", admitted=6)
         driven_clock.advance(86_400 * 3 + 7)
-        books.book_closed_minutes(limit_store())
+        booking.book_closed_minutes(limit_store())
         assert booked() == counted(valkey)
 
     def test_a_run_that_takes_long_leaves_the_rest_to_the_next(
@@ -375,9 +375,9 @@ class TestAfterAStandstill:
             count(f"k:{n}", admitted=1)
         driven_clock.advance(SETTLED)
         with monkeypatch.context() as impatient:
-            impatient.setattr(books, "LONGEST_RUN", -1)
-            assert books.book_closed_minutes(limit_store()) == 0
-        books.book_closed_minutes(limit_store())
+            impatient.setattr(booking, "LONGEST_RUN", -1)
+            assert booking.book_closed_minutes(limit_store()) == 0
+        booking.book_closed_minutes(limit_store())
         assert booked() == counted(valkey)
 
 
@@ -388,7 +388,7 @@ def test_a_page_tells_the_same_number_of_hits_before_and_after_booking(issue, dr
         driven_clock.advance(60)
     driven_clock.advance(5)
     before = standing_of_key(key)
-    books.book_closed_minutes(limit_store())
+    booking.book_closed_minutes(limit_store())
     after = standing_of_key(key)
     assert before.hits.total == after.hits.total == 6
     assert before.hits.newest == after.hits.newest
@@ -399,7 +399,7 @@ def test_hits_older_than_a_day_are_left_out_to_the_minute(issue, driven_clock):
     key, _ = issue(minute_override=1)
     hit(key, 2)
     driven_clock.advance(SETTLED)
-    books.book_closed_minutes(limit_store())
+    booking.book_closed_minutes(limit_store())
     driven_clock.advance(86_400 - 120)
     assert standing_of_key(key).hits.total == 2
     driven_clock.advance(60)

@@ -5,8 +5,8 @@ import math
 import pytest
 
 from accounts.tiers import Limits
-from usage import known_blocks
-from usage.known_blocks import KnownBlocks
+from usage.guard import known_blocks
+from usage.guard.known_blocks import KnownBlocks
 from usage.limits.decision import Decision
 from usage.limits.kinds import Verdict
 

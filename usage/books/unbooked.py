@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from usage import routes
+from usage.limits.outcomes import ADMITTED, HITS
 from usage.limits.store import limit_store
-from usage.outcomes import ADMITTED, HITS
 
 _OUTCOMES = (ADMITTED, *HITS)
 

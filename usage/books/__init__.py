@@ -1,0 +1,1 @@
+"""The books: what the limit store counted, kept in SQL, and read from both."""
