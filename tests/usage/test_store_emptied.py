@@ -21,7 +21,7 @@ from tests.proxy import Proxy, drop, pass_on
 from tests.servers import limit_store as new_server
 from tests.servers import valkey_binary
 from tests.usage.wsgi_client import WsgiClient
-from usage.books import book_closed_minutes
+from usage.books.booking import book_closed_minutes
 from usage.escalation.following import follow_changes
 from usage.escalation.memory import SqlMemory
 from usage.escalation.reactivation import suspend
