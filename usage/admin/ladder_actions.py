@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.action_page import action_page, is_confirmed
 from accounts.models import ApiKey, User
-from usage.escalation.ladder import Ladder
+from usage.escalation.ladder import SUSPENDED, Ladder
 from usage.escalation.policy import read_ladder
 from usage.escalation.reactivation import NotPossible, reactivate, suspend
 
@@ -58,7 +58,7 @@ class LadderActions(admin.ModelAdmin[Any]):
     @admin.action(description="Reactivate on probation", permissions=["reactivate"])
     def reactivate_on_probation(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         ladder = read_ladder()
-        step = ladder.steps[ladder.probation]
+        tier = ladder.on_probation(SUSPENDED)
         return self._reactivate(
             request,
             queryset,
@@ -66,7 +66,7 @@ class LadderActions(admin.ModelAdmin[Any]):
             action="reactivate_on_probation",
             title="Reactivate API keys on probation",
             consequence="These keys work again from the next request on. What happened is remembered: they "
-            f"stand on tier {ladder.probation} ({step.name}), or lower if they did. "
+            f"stand on tier {tier} ({ladder.steps[tier].name}), or lower if they did. "
             f"{_after_reactivation(ladder)}",
         )
 

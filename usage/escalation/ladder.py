@@ -63,6 +63,14 @@ class Ladder:
         """The tier that a subject never passes: addresses change hands, so none is suspended."""
         return self.guests_highest if subject_id.startswith(GUEST_PREFIX) else SUSPENDED
 
+    def on_probation(self, escalation: int) -> int:
+        """What is remembered of a tier when staff reactivate on probation.
+
+        Below 2 there is nothing to remember: tier 1 is no place, it says that a refusal was lately.
+        """
+        remembered = min(self.probation, escalation)
+        return remembered if remembered >= COOLDOWN else 0
+
     def numbers(self, subject_id: str) -> bytes:
         """For the script: 14 numbers of four bytes, in the order in which it takes them apart."""
         steps = [number for step in self.steps[COOLDOWN:] for number in (step.strikes, step.seconds)]

@@ -69,7 +69,7 @@ def reactivate(key: ApiKey, *, by: User | None, reason: str, clean: bool = False
         is_suspended = key.status == ApiKey.Status.SUSPENDED or state.escalation == SUSPENDED
         if not is_suspended and not (state.until and state.until > _now()):
             raise NotPossible("This key is neither suspended nor blocked: there is nothing to lift.")
-        escalation = 0 if clean else min(ladder.probation, state.escalation or SUSPENDED)
+        escalation = 0 if clean else ladder.on_probation(state.escalation or SUSPENDED)
         event = _order(key, Cause.REACTIVATED, escalation, ladder.grace_seconds, by, reason)
         notices.owe(
             Notice.Kind.REACTIVATION,
@@ -87,22 +87,18 @@ def reactivate(key: ApiKey, *, by: User | None, reason: str, clean: bool = False
 
 def tell(store: LimitStore, state: EscalationState) -> bool:
     """Carry a pending order out in the limit store, once; gives whether the store has heard it."""
-    event = EscalationEvent.objects.filter(event_id=state.order).first()
-    reactivated = event is None or event.cause == EscalationEvent.Cause.REACTIVATED
     try:
-        version = upkeep.place(
-            store,
-            state.subject,
-            order=state.order,
-            cause=Cause.REACTIVATED if reactivated else Cause.SUSPENDED,
-            escalation=state.escalation,
-            grace=read_ladder().grace_seconds if reactivated else 0,
-            version=state.version,
-        )
+        version = _place(store, state)
+        if version is None and store.memory is not None:
+            # Another process may be building the bucket from what SQL said before this order. Whichever of
+            # us is done first, the order then comes after it.
+            store.memory.build(store, state.bucket)
+            version = _place(store, state)
     except redis.RedisError as error:
         logger.warning("The limit store was not told of %s; the worker will: %s", state, error)
         return False
-    # An empty bucket (0) is built from SQL before it decides, with this order in it.
+    if version is None:
+        return False
     EscalationState.objects.filter(pk=state.pk, order=state.order).update(
         is_pending=False, version=max(version, state.version)
     )
@@ -112,6 +108,20 @@ def tell(store: LimitStore, state: EscalationState) -> bool:
 def tell_pending(store: LimitStore) -> int:
     """Tell the store the orders that it hasn't heard; gives how many it has now heard."""
     return sum(tell(store, state) for state in EscalationState.objects.filter(is_pending=True))
+
+
+def _place(store: LimitStore, state: EscalationState) -> int | None:
+    event = EscalationEvent.objects.filter(event_id=state.order).first()
+    reactivated = event is None or event.cause == EscalationEvent.Cause.REACTIVATED
+    return upkeep.place(
+        store,
+        state.subject,
+        order=state.order,
+        cause=Cause.REACTIVATED if reactivated else Cause.SUSPENDED,
+        escalation=state.escalation,
+        grace=read_ladder().grace_seconds if reactivated else 0,
+        version=state.version,
+    )
 
 
 def _order(

@@ -2,7 +2,7 @@
 
 A change may come twice, from the request that caused it and from its bucket's stream, and be recorded by two
 processes at once: it is recorded once. An older one that comes late goes into the history and changes no
-state.
+state; nor does any as long as an order of staff is on its way to the store, because that will be newer.
 """
 
 from datetime import UTC, datetime
@@ -28,14 +28,15 @@ def record(change: Change) -> None:
         _write_history(change, key)
         if change.version <= state.version:
             return
+        if state.is_pending and change.order != state.order:
+            return  # it came before an order of staff that the store hasn't heard yet, and is undone by it
         state.escalation = change.after
         state.until = moment(change.until)
         state.clean_since = moment(change.clean_since)
         state.grace_until = moment(change.grace_until)
         state.version = change.version
         state.changed_at = datetime.fromtimestamp(change.at, UTC)
-        if change.order and change.order == state.order:
-            state.is_pending = False
+        state.is_pending = False
         state.save()
         if key is not None:
             follow_status(key, change.after)

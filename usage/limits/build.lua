@@ -32,7 +32,8 @@ for i = 2, #KEYS do
   if tonumber(ARGV[at + 4]) > version then
     local place = struct.pack(PLACE, tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]),
       tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]))
-    redis.call('HSET', key, 'l', place, 'p', ARGV[at + 8], 'k', 0, 'mh', 0, 'lr', 0)
+    redis.call('HSET', key, 'l', place, 'p', ARGV[at + 8], 'pv', ARGV[at + 4],
+      'k', 0, 'mh', 0, 'lr', 0)
   end
   if tonumber(ARGV[at + 5]) > (tonumber(kept[2]) or 0) then
     redis.call('HSET', key, 'r', ARGV[at + 5])

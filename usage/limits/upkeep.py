@@ -103,15 +103,16 @@ def trace_of(store: LimitStore, subject: str) -> Trace:
 
 def place(
     store: LimitStore, subject: str, *, order: str, cause: Cause, escalation: int, grace: int, version: int
-) -> int:
-    """Put a subject where staff want it; the same order again changes nothing.
+) -> int | None:
+    """Put a subject where staff want it; the same order again, or one older than the last, changes nothing.
 
-    Gives the place's version, or 0 if the store has lost its bucket. Raises `redis.RedisError`.
+    `version` is the one that the order has in SQL. Gives the place's, or `None` if the store has lost its
+    bucket. Raises `redis.RedisError`.
     """
     state, _, bucket, _, changes = keys_of(subject)
     keep = KEPT_SECONDS if escalation == 0 else 90 * 86_400
     arguments = (subject, order, cause, escalation, grace, version, keep, store.time_argument())
-    placed: int = store.client.eval(PLACE, 3, state, bucket, changes, *arguments)
+    placed: int | None = store.client.eval(PLACE, 3, state, bucket, changes, *arguments)
     return placed
 
 

@@ -316,9 +316,8 @@ class PanelModel:
             )
             if sid in self.status and entry.cause is Cause.STRIKES and entry.after in (DAY_BLOCK, SUSPENDED):
                 self.notices["day_block" if entry.after == DAY_BLOCK else "suspension"] += 1
-        if entry.version <= state.version:
+        if entry.version <= state.version or (state.pending and entry.order != state.order):
             return
-        pending = state.pending and not (entry.order and entry.order == state.order)
         self.states[sid] = replace(
             state,
             escalation=entry.after,
@@ -326,7 +325,7 @@ class PanelModel:
             clean_since=entry.clean_since,
             grace_until=entry.grace_until,
             version=entry.version,
-            pending=pending,
+            pending=False,
         )
         self._follow_status(sid, entry.after, heard=True)
 
@@ -356,7 +355,8 @@ class PanelModel:
         return self.status[sid] == SUSPENDED_KEY or state.escalation == SUSPENDED or state.until > self.now
 
     def reactivated_to(self, sid: str, *, clean: bool) -> int:
-        return 0 if clean else min(self.ladder.probation, self.states[sid].escalation or SUSPENDED)
+        remembered = min(self.ladder.probation, self.states[sid].escalation or SUSPENDED)
+        return 0 if clean or remembered < 2 else remembered
 
     def order(self, sid: str, order: str, cause: Cause, escalation: int, *, heard: bool) -> None:
         """Staff's order, in SQL, and if the store hears of it carried out there."""
@@ -378,21 +378,19 @@ class PanelModel:
 
     def tell(self, sid: str, cause: Cause, *, told: bool = True) -> None:
         """Carry an order out; `told`: SQL learns that it is."""
-        state = self.states[sid]
-        version = 0
-        if bucket_of(sid) in self.alive:
-            if self.orders[sid] != state.order:
-                grace = self.ladder.grace_seconds if cause is Cause.REACTIVATED else 0
-                before = self.twins[sid].place.escalation
-                self.twins[sid].put(state.escalation, cause, grace)
-                self.versions[sid] = max(self.versions[sid] + 1, state.version + 1, self.now)
-                self.orders[sid] = state.order
-                self._append(
-                    *(sid, cause, before, state.escalation, 0, (0, 0, 0, 0)),
-                    place=self.twins[sid].place,
-                    order=state.order,
-                )
-            version = self.versions[sid]
+        state, version = self.states[sid], 0
+        self.build(bucket_of(sid))
+        if self.orders[sid] != state.order:
+            grace = self.ladder.grace_seconds if cause is Cause.REACTIVATED else 0
+            before = self.twins[sid].place.escalation
+            self.twins[sid].put(state.escalation, cause, grace)
+            version = self.versions[sid] = max(self.versions[sid] + 1, state.version + 1, self.now)
+            self.orders[sid] = state.order
+            self._append(
+                *(sid, cause, before, state.escalation, 0, (0, 0, 0, 0)),
+                place=self.twins[sid].place,
+                order=state.order,
+            )
         if told:
             self.states[sid] = replace(state, pending=False, version=max(version, state.version))
 

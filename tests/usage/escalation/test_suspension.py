@@ -1,5 +1,7 @@
 """From the first strike to the suspension, through the guard; what SQL knows of it, and how staff end it."""
 
+from contextlib import contextmanager
+
 import pytest
 import redis
 from django.core import mail
@@ -9,7 +11,7 @@ from django.test import Client
 from accounts.models import ApiKey, User
 from tests.usage.escalation.customer import DAY, HOUR, MINUTE, Customer
 from tests.usage.wsgi_client import WsgiClient
-from usage.escalation import following, reactivation, recording
+from usage.escalation import following, memory, reactivation, recording
 from usage.escalation.reactivation import NotPossible
 from usage.limits.store import limit_store
 from usage.limits.upkeep import Cursor, changes_since
@@ -259,6 +261,88 @@ def test_an_order_that_the_store_could_not_hear_is_told_later_and_once(customer,
         assert EscalationEvent.objects.filter(cause="reactivated").count() == 1
     finally:
         limit_store()._clock = None
+
+
+@contextmanager
+def orders_on_their_way():
+    """Orders of staff that are given within are committed, and nobody has told the store of them yet."""
+    orders = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reactivation, "tell", lambda store, state: orders.append(state))
+        yield orders
+
+
+def test_of_two_orders_at_once_the_later_one_holds_in_whichever_order_they_are_told(customer, staff):
+    assert customer.asks().status_code == 200
+    with orders_on_their_way() as orders:
+        reactivation.suspend(customer.key, by=staff, reason="Stolen.")
+        reactivation.reactivate(customer.key, by=staff, reason="No, it isn't.", clean=True)
+    for order in reversed(orders):
+        reactivation.tell(limit_store(), order)
+    following.follow_changes(limit_store())
+    assert status(customer.key) == ApiKey.Status.ACTIVE
+    assert customer.asks().status_code == 200
+
+
+def test_an_order_on_its_way_to_the_store_is_not_undone_by_what_comes_before_it(
+    customer, staff, driven_clock
+):
+    subject = _subject(customer.key)  # as a process knows it that hasn't heard either
+    assert customer.asks().status_code == 200
+    with orders_on_their_way():
+        reactivation.suspend(customer.key, by=staff, reason="Stolen.")
+    for number in range(61):
+        driven_clock.advance(3)
+        decision = limit_store().insist(subject, "convert", f"lease {number}")
+        limit_store().settle(subject, "convert", f"lease {number}")
+    assert decision.escalation == 2
+    following.follow_changes(limit_store())
+    assert status(customer.key) == ApiKey.Status.SUSPENDED
+    reactivation.tell_pending(limit_store())
+    following.follow_changes(limit_store())
+    assert status(customer.key) == ApiKey.Status.SUSPENDED
+    assert limit_store().look(_subject(customer.key)).escalation == 5
+
+
+def test_an_order_told_again_hides_no_change_that_came_after_it(customer, staff, driven_clock):
+    customer.climbs_to(3)
+    reactivation.reactivate(customer.key, by=staff, reason="Mended.")
+    EscalationState.objects.update(is_pending=True)  # the store's answer was lost
+    driven_clock.advance(MINUTE)
+    customer.hammers_for_a_minute(), customer.hammers_for_a_minute()
+    assert customer.asks().json()["escalation"]["tier"] == 4
+    reactivation.tell_pending(limit_store())
+    following.follow_changes(limit_store())
+    assert EscalationState.objects.get(key=customer.key).escalation == 4
+
+
+def test_an_order_is_not_lost_to_a_process_that_builds_the_bucket_as_it_was_before(
+    customer, staff, valkey, monkeypatch
+):
+    customer.climbs_to(5)
+    valkey.flushall()
+    read = memory.remembered
+
+    def read_before_the_order(bucket, now):
+        monkeypatch.setattr(memory, "remembered", read)
+        before = read(bucket, now)
+        reactivation.reactivate(customer.key, by=staff, reason="Mended.")
+        return before
+
+    monkeypatch.setattr(memory, "remembered", read_before_the_order)
+    memory.SqlMemory().build(limit_store(), bucket_of(f"k:{customer.key.pk}"))
+    following.follow_changes(limit_store())
+    assert status(customer.key) == ApiKey.Status.ACTIVE
+    assert customer.asks().status_code == 200
+
+
+@pytest.mark.parametrize("tier", [0, 1])
+def test_below_tier_2_there_is_nothing_to_remember_on_probation(customer, staff, driven_clock, tier):
+    EscalationPolicy.objects.update(probation=tier)
+    customer.climbs_to(5)
+    assert reactivation.reactivate(customer.key, by=staff, reason="Mended.") == 0
+    driven_clock.advance(MINUTE)
+    assert limit_store().look(_subject(customer.key)).escalation == 0
 
 
 def test_an_older_change_that_comes_late_undoes_nothing(customer, staff):

@@ -96,12 +96,26 @@ def test_a_large_bucket_is_built_in_parts_and_lives_with_the_last(store, subject
 
 def test_an_order_is_carried_out_once(store, subject):
     call(store, subject(minute=5))
-    first = place(store, subject())
-    assert place(store, subject()) == first
+    first = place(store, subject(), version=7)
+    assert place(store, subject(), version=7) == 7
     assert [change.order for change in changes(store, subject())] == ["staff:1"]
     assert call(store, subject(minute=5)).verdict is Verdict.SUSPENDED
-    assert place(store, subject(), "staff:2", escalation=0, grace=60) > first
+    assert place(store, subject(), "staff:2", escalation=0, grace=60, version=8) > first
     assert call(store, subject(minute=5)).verdict is Verdict.ADMITTED
+
+
+def test_an_order_that_comes_after_one_given_later_does_nothing(store, subject):
+    call(store, subject(minute=5))
+    place(store, subject(), "staff:2", escalation=0, version=8)
+    assert place(store, subject(), "staff:1", version=7) == 7
+    assert call(store, subject(minute=5)).verdict is Verdict.ADMITTED
+    assert [change.order for change in changes(store, subject())] == ["staff:2"]
+
+
+def test_so_it_does_in_a_bucket_that_was_built_with_the_later_one(store, subject, clock):
+    build(store, Remembered("k:1", escalation=3, clean_since=clock.seconds, version=8, order="staff:2"))
+    assert place(store, subject(), "staff:1", version=7) == 7
+    assert call(store, subject(minute=5)).escalation == 3
 
 
 def test_an_order_is_newer_than_all_that_sql_knows(store, subject):
@@ -110,7 +124,7 @@ def test_an_order_is_newer_than_all_that_sql_knows(store, subject):
 
 
 def test_a_lost_bucket_takes_no_order(store, subject, client):
-    assert place(store, subject()) == 0
+    assert place(store, subject()) is None
     assert client.dbsize() == 0
 
 
