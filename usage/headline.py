@@ -73,7 +73,7 @@ def headline_of(key: ApiKey, standing: Standing) -> Headline:
         title, detail = (
             ("On probation:", PROBATION) if footing.was_reactivated else ("Warned:", BLOCK_IS_OVER)
         )
-        return Headline("near", title, detail, footing.eases_at, "it drops by one")
+        return Headline("near", title, detail, footing.eases_at, DROPS)
     if near := _longest(standing.quotas, "near"):
         return Headline("near", "Warned:", ALMOST[near.kind], near.resets_at)
     if footing.escalation == WARNED:

@@ -25,7 +25,7 @@ from usage.limits.outcomes import ADMITTED, BY_THE_LADDER
 from usage.limits.store import limit_store
 from usage.limits.upkeep import trace_of
 from usage.models import BookedUntil, EscalationEvent, RateHit
-from usage.spans import DAY, MINUTE, minute_start
+from usage.spans import DAY, MINUTE, minute_start, time_of
 from usage.subjects import Subject
 
 NEAR = 80  # per cent of a limit from which a quota counts as nearly used up
@@ -142,7 +142,7 @@ def standing_of(subject: Subject, source: Callable[[Kind], str] = lambda kind: "
         hits=hits,
         footing=footing,
         history=_history(events, ladder),
-        now=_time(decision.now),
+        now=time_of(decision.now),
         live=True,
     )
 
@@ -164,8 +164,8 @@ def _why_warned(hits: Hits) -> Reason | None:
 
 def _quotas(decision: Decision, source: Callable[[Kind], str]) -> list[Quota]:
     used = {
-        Kind.DAY: (decision.day_count, _time(decision.day_end)),
-        Kind.MINUTE: (decision.minute_count, _time(decision.minute_end)),
+        Kind.DAY: (decision.day_count, time_of(decision.day_end)),
+        Kind.MINUTE: (decision.minute_count, time_of(decision.minute_end)),
         Kind.CONCURRENT: (decision.in_flight, None),
     }
     return [
@@ -211,7 +211,3 @@ def _booked_hits(subject_id: str, first: datetime, last: datetime) -> Hits:
     )
     total, by_the_ladder = rows[0][6:] if rows else (0, 0)
     return Hits(total, by_the_ladder or 0, [Hit(*row[:6]) for row in rows])
-
-
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

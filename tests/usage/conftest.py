@@ -15,7 +15,7 @@ from usage.subjects import BUCKETS
 
 @pytest.fixture(autouse=True)
 def a_process_that_has_just_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is left of the test before: no open breaker, no other ladder than the seeded one, no waiting hits.
+    """Nothing is left of the test before: no open breaker, no edited ladder, no waiting hits.
 
     Hits are brought when a test says so, not by a thread.
     """

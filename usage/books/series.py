@@ -15,11 +15,10 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 
 from usage.books.unbooked import Counts, counts_of
-from usage.limits.decision import MINUTE as MINUTE_SECONDS
 from usage.limits.outcomes import ADMITTED, FAILED
 from usage.models import BookedUntil, UsageDay, UsageHour, UsageMinute
 from usage.models.usage import COUNTS
-from usage.spans import DAY, HOUR, MINUTE, day_start, hour_start, minute_start
+from usage.spans import DAY, HOUR, MINUTE, MINUTE_SECONDS, day_start, hour_start, minute_start
 from usage.subjects import bucket_of
 
 MINUTES, HOURS, DAYS = 60, 24, 30  # points of each series, the present one included

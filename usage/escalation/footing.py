@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from usage.escalation.history import why_it_struck
@@ -12,6 +12,7 @@ from usage.escalation.words import span
 from usage.limits.decision import Decision
 from usage.limits.upkeep import Trace
 from usage.models import EscalationEvent, EscalationState
+from usage.spans import time_of
 from usage.subjects import Subject
 
 
@@ -56,7 +57,7 @@ class Footing:
     def blocked_until(self) -> datetime | None:
         """The end of a block that is running."""
         runs = COOLDOWN <= self.escalation < SUSPENDED and self.until > self.now
-        return _time(self.until) if runs else None
+        return time_of(self.until) if runs else None
 
     @property
     def is_remembered(self) -> bool:
@@ -83,11 +84,13 @@ class Footing:
     @property
     def strikes_needed(self) -> int:
         """From this tier to the next one; 0 from the last."""
-        return 0 if self.is_suspended else self.ladder.strikes_above(self.escalation, self.subject)
+        return 0 if self._is_at_the_end else self.ladder.strikes_above(self.escalation, self.subject)
 
     @property
     def strikes_left(self) -> int | None:
-        return None if self.strikes is None else max(0, self.strikes_needed - self.strikes)
+        if self.strikes is None or self._is_at_the_end:
+            return None
+        return max(0, self.strikes_needed - self.strikes)
 
     @property
     def refusals_for_strike(self) -> int:
@@ -100,6 +103,8 @@ class Footing:
         """What the next strikes lead to, in a sentence."""
         if self.is_suspended:
             return "Nothing by itself: this is the last step."
+        if self._is_at_the_end:
+            return "Nothing: addresses climb no further."
         above = self.ladder.steps[self._above]
         if self._above == SUSPENDED:
             leads_to = f"{above.name}: the key is refused until a person reactivates it"
@@ -118,12 +123,12 @@ class Footing:
     def eases_at(self) -> datetime | None:
         """When the tier drops if nothing is refused by the minute's or the day's limit until then."""
         if self.escalation == WARNED and self.trace.last_refusal:
-            return _time((self.trace.last_refusal + self.ladder.warned_minutes + 1) * 60)
+            return time_of((self.trace.last_refusal + self.ladder.warned_minutes + 1) * 60)
         if not COOLDOWN <= self.escalation < SUSPENDED:
             return None
         clean_since = max(self.trace.clean_since, self.until)
         drops = max(0, (self.now - clean_since) // self.ladder.decay_seconds)
-        return _time(clean_since + (drops + 1) * self.ladder.decay_seconds)
+        return time_of(clean_since + (drops + 1) * self.ladder.decay_seconds)
 
     @property
     def eases_to(self) -> str:
@@ -138,13 +143,13 @@ class Footing:
             return None
         forgive = self.ladder.forgive_minutes
         so_far = (self.now // 60 - self.trace.last_refusal) // forgive
-        return _time((self.trace.last_refusal + (so_far + 1) * forgive) * 60)
+        return time_of((self.trace.last_refusal + (so_far + 1) * forgive) * 60)
 
     @property
     def grace_until(self) -> datetime | None:
         """Until when nothing strikes, after a block or a reactivation; `None` if that is over."""
         runs = self.trace.grace_until > self.now and self.blocked_until is None and not self.is_suspended
-        return _time(self.trace.grace_until) if runs else None
+        return time_of(self.trace.grace_until) if runs else None
 
     def as_plain_values(self) -> dict[str, Any]:
         """For JSON; what is not known is `null`."""
@@ -154,9 +159,14 @@ class Footing:
             "until": _iso(self.blocked_until),
             "reason": self.why.text if self.why else None,
             "strikes": self.strikes,
-            "strikes_to_next_tier": None if self.is_suspended else self.strikes_left,
+            "strikes_to_next_tier": self.strikes_left,
             "eases_at": _iso(self.eases_at),
         }
+
+    @property
+    def _is_at_the_end(self) -> bool:
+        """Of the ladder, where no strikes lead on. (From an address's last block, they lead to another one.)"""
+        return self.is_suspended or self._above < COOLDOWN
 
     @property
     def _above(self) -> int:
@@ -227,10 +237,6 @@ def _explained(footing: Footing, events: Sequence[EscalationEvent]) -> Footing:
         what = "Reactivated" if event.cause == EscalationEvent.Cause.REACTIVATED else "Suspended"
         why = Reason(f"{what} by staff: {event.reason}", event.at)
     return replace(footing, came_by=event, why=why)
-
-
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _iso(time: datetime | None) -> str | None:

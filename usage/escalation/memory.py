@@ -8,7 +8,7 @@ lately that a process may still have an older copy.
 import secrets
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 
 import redis
 from django.db import close_old_connections, connection
@@ -20,9 +20,9 @@ from usage.limits import upkeep
 from usage.limits.store import LADDER, LimitStore
 from usage.limits.upkeep import Remembered
 from usage.models import EscalationState, UsageDay
+from usage.spans import DAY_SECONDS, time_of
 from usage.subjects import BUCKETS, bucket_of, key_subject_id
 
-DAY = 86_400
 # Longer than any process keeps a subject (`usage.guard.known_subjects`).
 LATELY_SECONDS = 120
 PATIENCE = 2.0  # seconds that a request waits for a bucket which another one builds
@@ -86,9 +86,11 @@ def remembered(bucket: int, now: int) -> list[Remembered]:
         subject = key_subject_id(pk)
         if bucket_of(subject) == bucket:
             found[subject] = found.get(subject, Remembered(subject))._replace(key_revision=revision)
-    today = UsageDay.objects.filter(bucket=bucket, start=datetime.fromtimestamp(now - now % DAY, UTC))
+    today = UsageDay.objects.filter(bucket=bucket, start=time_of(now - now % DAY_SECONDS))
     for subject, admitted in today.filter(admitted__gt=0).values_list("subject", "admitted"):
-        found[subject] = found.get(subject, Remembered(subject))._replace(day=now // DAY, day_count=admitted)
+        found[subject] = found.get(subject, Remembered(subject))._replace(
+            day=now // DAY_SECONDS, day_count=admitted
+        )
     return list(found.values())
 
 

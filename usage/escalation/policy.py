@@ -2,8 +2,7 @@
 
 from usage.escalation.ladder import STEPS, Ladder, Step
 from usage.models import EscalationPolicy, EscalationStep
-
-HOUR = 3600
+from usage.spans import HOUR_SECONDS
 
 
 def read_ladder() -> Ladder:
@@ -22,7 +21,7 @@ def read_ladder() -> Ladder:
         strike_percent=policy.strike_percent,
         forgive_minutes=policy.forgive_minutes,
         warned_minutes=policy.warned_minutes,
-        decay_seconds=policy.decay_hours * HOUR,
+        decay_seconds=policy.decay_hours * HOUR_SECONDS,
         grace_seconds=policy.grace_seconds,
         probation=policy.probation,
         guests_highest=policy.guests_highest,

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from usage.escalation.ladder import DAY_BLOCK, SUSPENDED, WARNED, Ladder
+from usage.spans import DAY_SECONDS, HOUR_SECONDS, MINUTE_SECONDS
 
-SPANS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+SPANS = ((DAY_SECONDS, "day"), (HOUR_SECONDS, "hour"), (MINUTE_SECONDS, "minute"), (1, "second"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """The guard's own answers: what a client gets that never reaches a view."""
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +12,7 @@ from usage.limits.decision import Decision
 from usage.limits.kinds import REFUSED_BY, Kind, Verdict
 from usage.limits.refusals import Refusal, refusal
 from usage.routes import ApiRoute
+from usage.spans import time_of
 from usage.subjects import Subject
 
 # A store that is restarted is back within about that.
@@ -32,7 +32,7 @@ def over_limit(route: ApiRoute, accept: str, subject: Subject, decision: Decisio
     if decision.verdict is Verdict.BLOCKED:
         code = "cooldown" if decision.escalation == COOLDOWN else "blocked"
         name = ladder.steps[decision.escalation].name
-        end = datetime.fromtimestamp(decision.escalation_until, UTC)
+        end = time_of(decision.escalation_until)
         detail = (
             f"{name} after too many refused requests: requests that count are refused until "
             f"{end:%Y-%m-%d %H:%M:%S} UTC, {retry_after} s from now."

@@ -25,7 +25,7 @@ from usage.guard.late_settlements import LateSettlements
 from usage.guard.local_hits import local_hits
 from usage.guard.presented_key import presented_key
 from usage.limits import headers
-from usage.limits.decision import MINUTE, Decision
+from usage.limits.decision import Decision
 from usage.limits.kinds import Kind, Verdict
 from usage.limits.link import LimitStoreDown, NotAsked
 from usage.limits.outcomes import ADMITTED, UNAVAILABLE
@@ -33,6 +33,7 @@ from usage.limits.refusals import Refusal
 from usage.limits.share import LocalShares
 from usage.limits.store import FAILED, UNDONE, WELL, limit_store
 from usage.routes import ApiRoute
+from usage.spans import MINUTE_SECONDS
 from usage.subjects import Subject
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class Guard:
             return Admission(route, subject, headers.of_decision(decision), lease)
         if decision.verdict is Verdict.BLOCKED:
             self._blocks.remember(subject.id, decision)
-        hit = (subject.id, decision.now // MINUTE, route.name, decision.outcome)
+        hit = (subject.id, decision.now // MINUTE_SECONDS, route.name, decision.outcome)
         self._hits.sample(hit, request.environ)
         return self._refuse(request, subject, decision)
 
@@ -189,7 +190,7 @@ class Guard:
 
     def _count(self, request: Request, subject: Subject, outcome: str, now: float | None = None) -> None:
         """What the store doesn't hear of from this request. `now` is in Unix seconds."""
-        minute = int(time.time() if now is None else now) // MINUTE
+        minute = int(time.time() if now is None else now) // MINUTE_SECONDS
         self._hits.count((subject.id, minute, request.route.name, outcome), request.environ)
 
     def _complain(self, what: str, error: Exception) -> None:

@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from usage.limits.decision import DAY, MINUTE, Decision
+from usage.limits.decision import Decision
+from usage.spans import DAY_SECONDS, MINUTE_SECONDS
 
 # Less than the 5 s within which a reactivation is felt everywhere.
 SECONDS = 4.0
@@ -48,7 +49,7 @@ class KnownBlocks:
             return None
         return then._replace(
             now=now,
-            minute_count=then.minute_count if now // MINUTE == then.now // MINUTE else 0,
-            day_count=then.day_count if now // DAY == then.now // DAY else 0,
+            minute_count=then.minute_count if now // MINUTE_SECONDS == then.now // MINUTE_SECONDS else 0,
+            day_count=then.day_count if now // DAY_SECONDS == then.now // DAY_SECONDS else 0,
             change="",
         )

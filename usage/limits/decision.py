@@ -5,9 +5,7 @@ from typing import NamedTuple
 from accounts.tiers import Limits
 from usage.escalation.ladder import COOLDOWN
 from usage.limits.kinds import REFUSED_BY, Verdict
-
-MINUTE = 60
-DAY = 86_400
+from usage.spans import DAY_SECONDS, MINUTE_SECONDS
 
 # How long a client refused for concurrency should wait: a place may be free at any moment.
 CONCURRENCY_RETRY = 1
@@ -49,11 +47,11 @@ class Decision(NamedTuple):
 
     @property
     def minute_end(self) -> int:
-        return self.now - self.now % MINUTE + MINUTE
+        return self.now - self.now % MINUTE_SECONDS + MINUTE_SECONDS
 
     @property
     def day_end(self) -> int:
-        return self.now - self.now % DAY + DAY
+        return self.now - self.now % DAY_SECONDS + DAY_SECONDS
 
     @property
     def minute_left(self) -> int | None:

@@ -8,8 +8,9 @@ from functools import lru_cache
 
 from accounts.tiers import Limits
 from usage.limits import draft
-from usage.limits.decision import DAY, MINUTE, Decision
+from usage.limits.decision import Decision
 from usage.limits.kinds import Verdict
+from usage.spans import DAY_SECONDS, MINUTE_SECONDS
 
 NO_ALLOCATION = Limits(minute=0, day=None, concurrent=None, parallel=None, queued=None)
 
@@ -19,13 +20,13 @@ def of_decision(decision: Decision) -> dict[str, str]:
     # Written out rather than looped over: this runs for every request.
     limits, now = decision.limits, decision.now
     minute, day, concurrent, _, _ = limits
-    minute_reset = MINUTE - now % MINUTE
+    minute_reset = MINUTE_SECONDS - now % MINUTE_SECONDS
     state = ""
     if (minute_left := decision.minute_left) is not None:
         remaining, reset = minute_left, minute_reset
         state = f', "minute";r={remaining};t={minute_reset}'
     if (day_left := decision.day_left) is not None:
-        day_reset = DAY - now % DAY
+        day_reset = DAY_SECONDS - now % DAY_SECONDS
         if minute is None or day_left == 0:
             remaining, reset = day_left, day_reset
         elif day_left < remaining:
@@ -73,9 +74,9 @@ def policy(limits: Limits) -> str:
     """`RateLimit-Policy` of the limits in force; the same for every request, so it is made once."""
     items = []
     if limits.minute is not None:
-        items.append(f'"minute";q={limits.minute};w={MINUTE}')
+        items.append(f'"minute";q={limits.minute};w={MINUTE_SECONDS}')
     if limits.day is not None:
-        items.append(f'"day";q={limits.day};w={DAY}')
+        items.append(f'"day";q={limits.day};w={DAY_SECONDS}')
     if limits.concurrent is not None:
         items.append(f'"concurrent";q={limits.concurrent};qu="{draft.CONCURRENT_UNIT}"')
     return ", ".join(items)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from usage.limits.decision import MINUTE
+from usage.spans import MINUTE_SECONDS
 from usage.subjects import Subject
 
 CAPACITY = 20_000  # subjects
@@ -28,11 +28,11 @@ class LocalShares:
         if limit is None:
             return None
         with self._lock:
-            if self._minute != now // MINUTE:
-                self._minute, self._taken = now // MINUTE, {}
+            if self._minute != now // MINUTE_SECONDS:
+                self._minute, self._taken = now // MINUTE_SECONDS, {}
             taken = self._taken.get(subject.id, 0)
             full = len(self._taken) >= CAPACITY and subject.id not in self._taken
             if full or taken >= min(limit, max(1, limit // settings.WEB_WORKERS)):
-                return MINUTE - now % MINUTE
+                return MINUTE_SECONDS - now % MINUTE_SECONDS
             self._taken[subject.id] = taken + 1
         return None

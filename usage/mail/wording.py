@@ -16,6 +16,7 @@ from usage.escalation.ladder import SUSPENDED, WARNED
 from usage.escalation.policy import read_ladder
 from usage.guard.answers import explain_url
 from usage.models import Notice
+from usage.spans import HOUR_SECONDS
 
 WIDTH = 76
 
@@ -67,7 +68,7 @@ def _context(notice: Notice, now: datetime) -> dict[str, Any]:
         "next_name": ladder.steps[next_tier].name,
         "strikes_to_next": ladder.steps[next_tier].strikes,
         "strikes_to_suspension": ladder.steps[SUSPENDED].strikes,
-        "decay_hours": ladder.decay_seconds // 3600,
+        "decay_hours": ladder.decay_seconds // HOUR_SECONDS,
     }
 
 
