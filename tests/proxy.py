@@ -16,6 +16,10 @@ class Silence(Exception):
     """From here on nothing gets through in this direction."""
 
 
+class HungUp(Exception):
+    """Both ends are told that the other has gone."""
+
+
 class Proxy:
     """Passes everything on, until `request` or `reply` is set to one of the functions below.
 
@@ -43,30 +47,39 @@ class Proxy:
 
     def _pump(self, source: socket.socket, target: socket.socket, way: str) -> None:
         is_silent = False
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
             while True:
                 # Not by a long wait in recv(), which would keep a socket open that was closed meanwhile.
                 if not select.select([source], [], [], 0.01)[0]:
                     continue
-                if not (words := source.recv(65536)):
-                    break
                 try:
+                    if not (words := source.recv(65536)):
+                        break
                     if not is_silent:
                         getattr(self, way)(target, words)
                 except Silence:
                     is_silent = True
-        for end in (source, target):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+                except HungUp:
+                    _shut(source, socket.SHUT_RDWR)
+                    _shut(target, socket.SHUT_RDWR)
+                    return
+                except OSError:
+                    break
+        # What is still under way in the other direction goes on.
+        _shut(target, socket.SHUT_WR)
 
     def __enter__(self) -> "Proxy":
         return self
 
     def __exit__(self, *error: object) -> None:
         for one in self._open:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+            _shut(one, socket.SHUT_RDWR)
             one.close()
+
+
+def _shut(one: socket.socket, how: int) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(how)
 
 
 def pass_on(target: socket.socket, words: bytes) -> None:
@@ -79,19 +92,19 @@ def drop(target: socket.socket, words: bytes) -> None:
 
 
 def hang_up(target: socket.socket, words: bytes) -> None:
-    target.close()
-    raise OSError
+    raise HungUp
 
 
 def reset(target: socket.socket, words: bytes) -> None:
     target.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    hang_up(target, words)
+    target.close()
+    raise HungUp
 
 
 def break_off(target: socket.socket, words: bytes) -> None:
     """Hang up in the middle of it."""
     target.sendall(words[: len(words) // 2])
-    hang_up(target, words)
+    raise HungUp
 
 
 def delay(seconds: float) -> Wrong:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import connections
 from django.test import Client
 
 from accounts.models import ApiKey, Tier
@@ -202,7 +203,10 @@ def test_processes_that_build_a_bucket_at_once_build_one(blocked_key, issue, dri
 
     def ask(number, store):
         together.wait()
-        return [store.decide(of_key(one), "convert", f"{one.pk}.{number}").verdict for one in (key, held)]
+        try:
+            return [store.decide(of_key(one), "convert", f"{one.pk}.{number}").verdict for one in (key, held)]
+        finally:
+            connections.close_all()
 
     with ThreadPoolExecutor(len(stores)) as pool:
         verdicts = list(pool.map(ask, range(len(stores)), stores))
@@ -228,7 +232,9 @@ def test_a_store_that_goes_silent_while_a_bucket_is_built_holds_nobody_up_for_lo
             began = time.monotonic()
             with pytest.raises(LimitStoreDown):
                 store.decide(of_key(key), "convert", str(number))
-            return time.monotonic() - began
+            took = time.monotonic() - began
+            connections.close_all()
+            return took
 
         with ThreadPoolExecutor(6) as pool:
             assert max(pool.map(ask, range(6))) < 2.5

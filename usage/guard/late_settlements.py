@@ -5,6 +5,7 @@ told over a connection that then broke may not have been heard: it is told once 
 it once.
 """
 
+import logging
 import os
 import threading
 import time
@@ -18,6 +19,8 @@ RETRY_SECONDS = 0.5
 AT_A_TIME = 500
 # More leases end by themselves.
 CAPACITY = 10_000
+
+logger = logging.getLogger(__name__)
 
 
 class LateSettlements:
@@ -76,5 +79,12 @@ class LateSettlements:
     def _run(self) -> None:
         while self._there_are_some.wait():
             self._there_are_some.clear()
-            while not self.settle():
+            while not self._try():
                 time.sleep(RETRY_SECONDS)
+
+    def _try(self) -> bool:
+        try:
+            return self.settle()
+        except Exception:  # nobody else would begin this thread again
+            logger.exception("Leases could not be returned")
+            return False

@@ -26,6 +26,7 @@ from tests.usage.clock import Clock
 from tests.usage.limits.conftest import NothingRemembered
 from usage.escalation.ladder import Cause, Ladder
 from usage.guard import guard as guards
+from usage.guard import late_settlements
 from usage.guard.guard import Admission, Guard
 from usage.guard.local_hits import LocalHits
 from usage.limits import breaker, upkeep
@@ -96,7 +97,7 @@ GARBAGE = {
     "a number": b":1\r\n",
     "nothing": b"$-1\r\n",
     "zeros": b"\0" * 70_000,
-    "an endless list": b"*4294967290\r\n",
+    "a long list": b"*1000000\r\n",
     "a negative text": b"$-7\r\n",
     "several answers": b":1\r\n:2\r\n",
 }
@@ -353,3 +354,16 @@ def test_beside_requests_nothing_is_tried_twice(proxy, valkey, wrong):
         assert int(valkey.get("n")) == number
         proxy.reply = pass_on
         store.client.ping()
+
+
+def test_late_settlements_go_on_after_an_error_of_any_kind(guard, direct, monkeypatch):
+    def broken(settlements):
+        raise MemoryError
+
+    monkeypatch.setattr(late_settlements, "RETRY_SECONDS", 0.01)
+    admission = guard.check(CONVERT)
+    with monkeypatch.context() as patched:
+        patched.setattr(guard._store, "settle_surely", broken)
+        guard._late.add((SUBJECT, "convert", admission.lease, ""))
+        time.sleep(0.05)
+    assert_counted(direct, 1)
