@@ -7,6 +7,7 @@ from accounts.models import ApiKey, Tier
 from accounts.tiers import Limits
 
 BUCKETS = 64
+SUSPENSION = "key_suspended"  # the code that answers for a suspended key
 
 
 # Compared by identity, which makes it a cheap key for what others derive from it once.
@@ -28,6 +29,11 @@ class Subject:
     key_revision: int = 0
     refusal: str | None = None
     expires_at: float | None = None  # Unix seconds
+
+    @property
+    def is_suspended(self) -> bool:
+        """As SQL says; the limit store may hear of it a moment later."""
+        return self.refusal == SUSPENSION
 
     @property
     def bucket(self) -> int:
@@ -74,5 +80,5 @@ def _refusal(key: ApiKey) -> str | None:
     if key.status == ApiKey.Status.REVOKED or not key.owner.is_active:
         return "key_revoked"
     if key.status == ApiKey.Status.SUSPENDED:
-        return "key_suspended"
+        return SUSPENSION
     return "key_expired" if key.has_expired else None

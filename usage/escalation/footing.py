@@ -165,7 +165,7 @@ class Footing:
 
     @property
     def _is_at_the_end(self) -> bool:
-        """Of the ladder, where no strikes lead on. (From an address's last block, they lead to another one.)"""
+        """Of the ladder, where no strikes lead on. (From an address's last block they lead to another.)"""
         return self.is_suspended or self._above < COOLDOWN
 
     @property
@@ -177,7 +177,7 @@ def footing_of(
     subject: Subject, decision: Decision, trace: Trace, ladder: Ladder, events: Sequence[EscalationEvent]
 ) -> Footing:
     """As the limit store has just decided; `events` are the newest of the subject's, the newest first."""
-    escalation = SUSPENDED if _is_suspended(subject) else decision.escalation
+    escalation = SUSPENDED if subject.is_suspended else decision.escalation
     return _explained(
         Footing(
             ladder=ladder,
@@ -200,7 +200,7 @@ def remembered_footing(
     state = EscalationState.objects.of_subject(subject.id).first() or EscalationState()
     until, trace = seconds(state.until), Trace(0, seconds(state.grace_until), seconds(state.clean_since))
     place = Place(escalation=state.escalation, until=until, clean_since=trace.clean_since)
-    escalation = SUSPENDED if _is_suspended(subject) else place.shown(now, None, ladder)[0]
+    escalation = SUSPENDED if subject.is_suspended else place.shown(now, None, ladder)[0]
     return _explained(
         Footing(
             ladder=ladder,
@@ -215,11 +215,6 @@ def remembered_footing(
         ),
         events,
     )
-
-
-def _is_suspended(subject: Subject) -> bool:
-    """SQL says so; the limit store may hear of it a moment later."""
-    return subject.refusal == "key_suspended"
 
 
 def _explained(footing: Footing, events: Sequence[EscalationEvent]) -> Footing:

@@ -28,17 +28,16 @@ from usage.limits import headers
 from usage.limits.decision import Decision
 from usage.limits.kinds import Kind, Verdict
 from usage.limits.link import LimitStoreDown, NotAsked
-from usage.limits.outcomes import ADMITTED, UNAVAILABLE
+from usage.limits.outcomes import ADMITTED, SUSPENDED, UNAVAILABLE
 from usage.limits.refusals import Refusal
 from usage.limits.share import LocalShares
 from usage.limits.store import FAILED, UNDONE, WELL, limit_store
 from usage.routes import ApiRoute
 from usage.spans import MINUTE_SECONDS
-from usage.subjects import Subject
+from usage.subjects import SUSPENSION, Subject
 
 logger = logging.getLogger(__name__)
 
-SUSPENSION = "key_suspended"
 COMPLAINT_SECONDS = 10.0
 
 
@@ -145,8 +144,8 @@ class Guard:
         return answers.over_limit(request.route, request.accept, subject, decision, self._store.ladder)
 
     def _refuse_key(self, request: Request, subject: Subject | None) -> Refusal:
-        if subject is not None and subject.refusal == SUSPENSION and request.route.charged:
-            self._count(request, subject, Verdict.SUSPENDED.name.lower())
+        if subject is not None and subject.is_suspended and request.route.charged:
+            self._count(request, subject, SUSPENDED)
         return answers.refused_key(request.route, request.accept, request.key or "", subject)
 
     def _suspend(self, request: Request, subject: Subject, decision: Decision) -> Refusal:
@@ -207,4 +206,4 @@ class Guard:
 
 def _is_refused(subject: Subject, route: ApiRoute) -> bool:
     """Whether the key itself is refused; a suspended one keeps the downloads it has paid for."""
-    return subject.refusal is not None and not (route.open_to_suspended and subject.refusal == SUSPENSION)
+    return subject.refusal is not None and not (route.open_to_suspended and subject.is_suspended)

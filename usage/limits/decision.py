@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from accounts.tiers import Limits
 from usage.escalation.ladder import COOLDOWN
+from usage.limits import outcomes
 from usage.limits.kinds import REFUSED_BY, Verdict
 from usage.spans import DAY_SECONDS, MINUTE_SECONDS
 
@@ -37,8 +38,8 @@ class Decision(NamedTuple):
     def outcome(self) -> str:
         """Under which name the store counted it."""
         if self.verdict is Verdict.BLOCKED:
-            return "cooldown" if self.escalation == COOLDOWN else "blocked"
-        return "suspended" if self.verdict is Verdict.SUSPENDED else REFUSED_BY[self.verdict]
+            return outcomes.COOLDOWN if self.escalation == COOLDOWN else outcomes.BLOCKED
+        return outcomes.SUSPENDED if self.verdict is Verdict.SUSPENDED else REFUSED_BY[self.verdict]
 
     @property
     def is_blocked(self) -> bool:

@@ -1,6 +1,7 @@
 """What becomes of a charged request, in the names under which the limit store counts it in its minute."""
 
 ADMITTED = "admitted"
+COOLDOWN, BLOCKED, SUSPENDED = "cooldown", "blocked", "suspended"  # refused by the ladder
 UNAVAILABLE = "unavailable"  # refused because the limit store was down
 FAILED = "failed"  # admitted as well, and answered with an error
 
@@ -9,14 +10,14 @@ HITS = {
     "minute": "minute_hits",
     "day": "day_hits",
     "concurrent": "concurrent_hits",
-    "cooldown": "blocked_hits",
-    "blocked": "blocked_hits",
-    "suspended": "blocked_hits",
+    COOLDOWN: "blocked_hits",
+    BLOCKED: "blocked_hits",
+    SUSPENDED: "blocked_hits",
     UNAVAILABLE: "other_hits",
 }
 
 # Of these, what the ladder refuses, whatever the limits have left.
-BY_THE_LADDER = tuple(outcome for outcome, column in HITS.items() if column == "blocked_hits")
+BY_THE_LADDER = (COOLDOWN, BLOCKED, SUSPENDED)
 
 # For so long after a minute's end web processes still bring the hits that they refused themselves.
 SETTLING_SECONDS = 5
