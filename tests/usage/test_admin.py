@@ -304,6 +304,23 @@ class TestTheLaddersNumbers:
         assert after.revision > before.revision
 
     @pytest.mark.parametrize(
+        ("field", "worst"),
+        [
+            ("probation", 1),  # there is nothing to remember below tier 2
+            ("decay_hours", 10**9),  # no page could tell when
+            ("forgive_minutes", 10**12),
+            ("warned_minutes", 10**12),
+            ("grace_seconds", 10**12),
+        ],
+    )
+    def test_a_number_that_makes_no_sense_is_refused(self, staff, field, worst):
+        policy = EscalationPolicy.objects.get()
+        form = {one.name: getattr(policy, one.name) for one in policy._meta.fields if one.name != "id"}
+        page = staff.post("/admin/usage/escalationpolicy/1/change/", form | {field: worst})
+        assert "Ensure this value is" in page.content.decode()
+        assert EscalationPolicy.objects.get().revision == policy.revision
+
+    @pytest.mark.parametrize(
         ("number", "strikes", "seconds", "complaint"),
         [
             (1, "", "", None),
@@ -313,6 +330,7 @@ class TestTheLaddersNumbers:
             (2, "", "600", "Say how many strikes lead here"),
             (3, "2", "", "Say for how long this step blocks"),
             (4, "0", "60", "greater than or equal to 1"),
+            (4, "2", "1000000000000", "less than or equal to 31622400"),
             (5, "3", "", None),
             (5, "", "", "Say how many strikes lead here"),
             (5, "2", "60", "lasts until a person ends it"),

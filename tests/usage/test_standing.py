@@ -2,9 +2,12 @@
 
 import pytest
 
+from accounts.models import Tier
 from tests.usage.books.test_booking import hit
 from usage.limits.store import limit_store
-from usage.standing import standing_of_key
+from usage.models import EscalationPolicy
+from usage.standing import standing_of, standing_of_key
+from usage.subjects import of_network
 
 pytestmark = pytest.mark.django_db
 
@@ -25,6 +28,22 @@ def test_a_standing_is_what_the_limiter_counts(issue, driven_clock):
     assert (concurrent.used, concurrent.limit) == (0, 5)
     assert (minute.resets_at.timestamp(), day.resets_at.hour) == (driven_clock.seconds + 60, 0)
     assert (standing.footing.escalation, standing.live) == (1, True)
+
+
+def test_an_address_that_may_only_be_warned_is_told_so(driven_clock):
+    policy = EscalationPolicy.objects.get()
+    policy.guests_highest = 1
+    policy.save()
+    limit_store().reload_ladder()
+    guest = of_network("192.0.2.1", Tier.objects.get(slug=Tier.ANONYMOUS))
+    for number in range(100):
+        limit_store().decide(guest, "convert", f"lease {number}")
+        limit_store().settle(guest, "convert", f"lease {number}")
+        driven_clock.advance(3)
+    footing = standing_of(guest).footing
+    assert (footing.escalation, footing.strikes) == (1, 5)
+    assert footing.next == "Nothing: addresses climb no further."
+    assert footing.as_plain_values()["strikes_to_next_tier"] is None
 
 
 def test_without_the_store_a_standing_knows_what_is_booked_and_says_so(issue, driven_clock, monkeypatch):

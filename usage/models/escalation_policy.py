@@ -7,6 +7,9 @@ from django.db import models, transaction
 
 from accounts.models.revision import Revised
 
+# Times beyond that have no date on any page.
+LONGEST_MINUTES, LONGEST_HOURS, LONGEST_SECONDS = 366 * 1440, 366 * 24, 366 * 86_400
+
 
 class EscalationPolicy(Revised):
     """The ladder's numbers that belong to no step. There is one row."""
@@ -25,21 +28,28 @@ class EscalationPolicy(Revised):
         validators=[MaxValueValidator(1000)],
     )
     forgive_minutes = models.PositiveIntegerField(
-        "clean minutes that forgive a strike", default=10, validators=[MinValueValidator(1)]
+        "clean minutes that forgive a strike",
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_MINUTES)],
     )
     warned_minutes = models.PositiveIntegerField(
-        "clean minutes that clear tier 1", default=10, validators=[MinValueValidator(1)]
+        "clean minutes that clear tier 1",
+        default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_MINUTES)],
     )
     decay_hours = models.PositiveIntegerField(
-        "clean hours that lower the tier by one", default=24, validators=[MinValueValidator(1)]
+        "clean hours that lower the tier by one",
+        default=24,
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_HOURS)],
     )
     grace_seconds = models.PositiveIntegerField(
         "seconds of grace",
         default=60,
+        validators=[MaxValueValidator(LONGEST_SECONDS)],
         help_text="After a block's end and after a reactivation, in which nothing strikes.",
     )
     probation = models.PositiveSmallIntegerField(
-        "tier remembered on probation", default=3, validators=[MaxValueValidator(4)]
+        "tier remembered on probation", default=3, validators=[MinValueValidator(2), MaxValueValidator(4)]
     )
     guests_highest = models.PositiveSmallIntegerField(
         "highest tier of an address",
@@ -68,7 +78,7 @@ class EscalationStep(models.Model):
         "seconds of its block",
         null=True,
         blank=True,
-        validators=[MinValueValidator(1)],
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_SECONDS)],
         help_text="Empty: none, or, for the last one, until a person reactivates the key.",
     )
 
