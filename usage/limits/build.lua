@@ -1,24 +1,29 @@
 -- build: give an empty bucket what SQL remembers of its subjects, and then its life.
 --
--- Called several times for a large bucket, the last time with a life. Two processes may build the same bucket:
--- both write the same, and whoever comes after it has its life changes nothing.
+-- Called once for each part of a large bucket, and a last time to bring it to life. Two processes may build the
+-- same bucket: both write the same, and whoever comes after it has its life changes nothing. A builder whose
+-- earlier parts are gone, because the store was emptied once more meanwhile, is told to begin anew.
 --
--- KEYS[1] bucket  hash    …{b}:t             (see decide.lua)
+-- KEYS[1] bucket  hash    …{b}:t             (see decide.lua); here also "*parts:<life>" -> how many are there
 -- KEYS[2…] states hashes  …{b}:s:<subject>
--- ARGV  1 life ("" = more is to come)
---       2 number of pairs of fields of the bucket, then these: name, revision
+-- ARGV  1 the life it will have   2 how many parts came before   3 "last", or "" if more are to come
+--       4 number of pairs of fields of the bucket, then these: name, revision
 --       then for each state, 10 words: escalation tier, end of its block, nothing strikes before, clean since,
 --       version, revision of the key (0 = none is due), day, charged in it, the staff's order that it carries
 --       out ("" = none), seconds to keep it
 --
--- Reply  1, or 0 if the bucket lives already.
+-- Reply  1, 0 if the bucket lives already, or -1 if earlier parts are gone.
 
 if redis.call('HEXISTS', KEYS[1], '*life') == 1 then
   return 0
 end
+local parts = '*parts:' .. ARGV[1]
+if tonumber(redis.call('HGET', KEYS[1], parts) or 0) ~= tonumber(ARGV[2]) then
+  return -1
+end
 local PLACE = '>I6I6I6I6I6' -- see decide.lua
-local at = 3
-for _ = 1, tonumber(ARGV[2]) do
+local at = 5
+for _ = 1, tonumber(ARGV[4]) do
   -- Newer ones may have been announced since.
   if tonumber(ARGV[at + 1]) > tonumber(redis.call('HGET', KEYS[1], ARGV[at]) or 0) then
     redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1])
@@ -46,8 +51,11 @@ for i = 2, #KEYS do
   end
   at = at + 10
 end
-if ARGV[1] ~= '' then
+if ARGV[3] == 'last' then
+  redis.call('HDEL', KEYS[1], parts)
   redis.call('HSET', KEYS[1], '*life', ARGV[1])
-  redis.call('EXPIRE', KEYS[1], 2592000)
+else
+  redis.call('HINCRBY', KEYS[1], parts, 1)
 end
+redis.call('EXPIRE', KEYS[1], 2592000)
 return 1

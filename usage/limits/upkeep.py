@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+import redis
+
 from usage.escalation.ladder import Cause, Ladder
 from usage.limits.outcomes import SETTLING_SECONDS
 from usage.limits.store import LIFE, LimitStore, bucket_tag, keys_of
@@ -126,16 +128,20 @@ def build(
 ) -> None:
     """Give a bucket that was lost what SQL remembers. Done by two at once, or twice, it is done once.
 
-    `revisions` are those of the tiers by slug, and of the ladder. Raises `redis.RedisError`.
+    `revisions` are those of the tiers by slug, and of the ladder. Raises `redis.RedisError`, also if the
+    store loses the bucket once more while it is built.
     """
     key = f"{bucket_tag(bucket)}:t"
-    pairs = [word for pair in revisions.items() for word in pair]
-    for first in range(0, len(remembered), STATES_AT_A_TIME):
+    parts = range(0, len(remembered), STATES_AT_A_TIME)
+    for number, first in enumerate(parts):
         some = remembered[first : first + STATES_AT_A_TIME]
         keys = [key, *(keys_of(one.subject)[0] for one in some)]
         words = [word for one in some for word in (*one[1:], _seconds_to_keep(one, ladder))]
-        store.client.eval(BUILD, len(keys), *keys, "", 0, *words)
-    store.client.eval(BUILD, 1, key, life, len(revisions), *pairs)
+        if store.client.eval(BUILD, len(keys), *keys, life, number, "", 0, *words) < 1:
+            break  # somebody else was faster, or the parts are gone: the last call tells
+    pairs = [word for pair in revisions.items() for word in pair]
+    if store.client.eval(BUILD, 1, key, life, len(parts), "last", len(revisions), *pairs) < 0:
+        raise redis.RedisError("the bucket was lost once more while it was built")
 
 
 def changes_since(store: LimitStore, cursors: Mapping[int, Cursor]) -> dict[int, Reading]:

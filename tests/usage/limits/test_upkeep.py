@@ -1,6 +1,7 @@
 """Buckets built from what is remembered, places given by staff, changes read in their order."""
 
 import pytest
+import redis
 
 from usage.escalation.ladder import Cause, Ladder
 from usage.limits import upkeep
@@ -91,6 +92,40 @@ def test_whoever_builds_a_bucket_that_lives_changes_nothing(store, subject, clie
 def test_a_large_bucket_is_built_in_parts_and_lives_with_the_last(store, subject):
     many = [Remembered(f"k:{number}", escalation=5, version=1) for number in range(1, 1300)]
     build(store, *many)
+    assert call(store, subject(minute=5)).verdict is Verdict.SUSPENDED
+
+
+def test_a_bucket_that_is_lost_while_it_is_built_gets_no_life(store, subject, client, monkeypatch):
+    many = [Remembered(f"k:{number}", escalation=5, version=1) for number in range(1, 1300)]
+    run, calls = store.client.eval, []
+
+    def run_and_lose(*words):
+        calls.append(words)
+        if len(calls) == 2:
+            client.flushall()
+        return run(*words)
+
+    monkeypatch.setattr(store.client, "eval", run_and_lose)
+    with pytest.raises(redis.RedisError, match="once more"):
+        build(store, *many)
+    assert not client.hexists(f"kp1:{{{subject().bucket}}}:t", "*life")
+    build(store, *many)
+    assert call(store, subject(minute=5)).verdict is Verdict.SUSPENDED
+
+
+def test_two_builders_of_a_large_bucket_do_not_hinder_each_other(store, subject, client, monkeypatch):
+    many = [Remembered(f"k:{number}", escalation=5, version=1) for number in range(1, 1300)]
+    run, calls = store.client.eval, []
+
+    def run_with_another(*words):
+        calls.append(words)
+        if len(calls) == 2:
+            build(store, *many, life="the faster")
+        return run(*words)
+
+    monkeypatch.setattr(store.client, "eval", run_with_another)
+    build(store, *many, life="the slower")
+    assert client.hget(f"kp1:{{{subject().bucket}}}:t", "*life") == "the faster"
     assert call(store, subject(minute=5)).verdict is Verdict.SUSPENDED
 
 
