@@ -14,7 +14,7 @@ from tests.usage.wsgi_client import WsgiClient
 from usage.escalation import following, memory, reactivation, recording
 from usage.escalation.reactivation import NotPossible
 from usage.limits.store import limit_store
-from usage.limits.upkeep import Cursor, changes_since
+from usage.limits.upkeep import Cursor, changes_since, trace_of
 from usage.models import EscalationEvent, EscalationPolicy, EscalationState, EscalationStep, Notice
 from usage.subjects import bucket_of
 
@@ -209,6 +209,17 @@ def test_staff_end_a_block_early(customer, staff):
     customer.climbs_to(3)
     assert reactivation.reactivate(customer.key, by=staff, reason="Known bug of ours.") == 3
     assert customer.asks().status_code == 200
+
+
+def test_the_moment_of_grace_in_force_is_given_by_a_process_that_read_the_ladder_long_ago(customer, staff):
+    customer.climbs_to(3)
+    policy = EscalationPolicy.objects.get()
+    policy.grace_seconds = 600
+    policy.save()
+    assert limit_store().ladder.grace_seconds == 60
+    reactivation.reactivate(customer.key, by=staff, reason="Mended.")
+    kept = trace_of(limit_store(), _subject(customer.key).id)
+    assert kept.grace_until == limit_store().now() + 600
 
 
 def test_a_reactivation_has_a_person_a_reason_and_a_mail(customer, staff):
