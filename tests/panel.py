@@ -120,6 +120,7 @@ class Up:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        _share_static_files(self.var_dir, COLLECTED)  # it may have ended before it was ready
         self.output.unlink()
 
 
