@@ -85,7 +85,7 @@ def test_no_secret_is_made_up_for_servers_of_ones_own(monkeypatch, tmp_path):
     monkeypatch.setenv("VAR_DIR", str(tmp_path))
     monkeypatch.setenv("REDIS_URL", "redis://cache")
 
-    with pytest.raises(ImproperlyConfigured, match="^Set SECRET_KEY: with DATABASE_URL or REDIS_URL set"):
+    with pytest.raises(ImproperlyConfigured, match=r"^Set SECRET_KEY: with DATABASE_URL or REDIS_URL set"):
         read_environment()
 
 
