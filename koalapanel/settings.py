@@ -173,6 +173,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 2.0,
         "options": {"expires": 2},
     },
+    "announce the ladder": {
+        "task": "usage.announce_ladder",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "forget what is old": {
         "task": "usage.forget_what_is_old",
         "schedule": 3600.0,

@@ -14,7 +14,7 @@ from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 
 from accounts.models import ApiKey, Tier, User
-from usage.limits.store import LADDER, limit_store
+from usage.limits.store import LADDER, LimitStore, limit_store
 from usage.models import EscalationPolicy
 from usage.subjects import key_subject_id
 
@@ -54,6 +54,15 @@ def announce_keys_of_owner(
         return
     for key in instance.api_keys.all():
         key.save(update_fields=["revision"])
+
+
+def announce_ladder_in_force(store: LimitStore) -> int:
+    """Once more, in case the store has not heard of it: no process reads the ladder anew by itself.
+
+    Gives the number of announcements. Raises `redis.RedisError`.
+    """
+    store.announce_tier(LADDER, EscalationPolicy.objects.get(pk=EscalationPolicy.ROW).revision)
+    return 1
 
 
 def _after_commit(announce: Any) -> None:

@@ -7,6 +7,7 @@ import redis
 from celery import shared_task
 from django.utils import timezone
 
+from usage import announcements
 from usage.books import booking, retention
 from usage.escalation import following, reactivation
 from usage.limits.store import LimitStore, limit_store
@@ -33,6 +34,12 @@ def forget_what_is_old() -> int:
 def follow_changes() -> int:
     """Bring the ladder's changes to SQL, and the orders that it hasn't heard to the store; gives how many."""
     return _with_the_store(lambda store: reactivation.tell_pending(store) + following.follow_changes(store))
+
+
+@shared_task(name="usage.announce_ladder")
+def announce_ladder() -> int:
+    """Tell the store which ladder is in force, in case it was away when staff changed that."""
+    return _with_the_store(announcements.announce_ladder_in_force)
 
 
 @shared_task(name="usage.send_notices", soft_time_limit=sending.SOFT_LIMIT, time_limit=sending.HARD_LIMIT)

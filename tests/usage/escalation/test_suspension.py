@@ -11,6 +11,7 @@ from django.test import Client
 from accounts.models import ApiKey, User
 from tests.usage.escalation.customer import DAY, HOUR, MINUTE, Customer
 from tests.usage.wsgi_client import WsgiClient
+from usage import tasks
 from usage.escalation import following, memory, reactivation, recording
 from usage.escalation.reactivation import NotPossible
 from usage.limits.store import limit_store
@@ -405,6 +406,19 @@ def test_an_edited_ladder_is_felt_by_the_next_request_and_a_running_block_keeps_
     policy.strike_refusals = policy.strike_percent = 1000
     policy.save()
     for _ in range(10):
+        customer.hammers_for_a_minute()
+    assert customer.asks().status_code == 200
+
+
+def test_an_edited_ladder_that_the_store_could_not_hear_of_is_announced_again(customer):
+    assert customer.asks().status_code == 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limit_store(), "client", redis.Redis.from_url("unix:///nowhere/valkey.sock"))
+        policy = EscalationPolicy.objects.get()
+        policy.strike_refusals = policy.strike_percent = 1000
+        policy.save()
+    tasks.announce_ladder()
+    for _ in range(3):
         customer.hammers_for_a_minute()
     assert customer.asks().status_code == 200
 
