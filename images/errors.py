@@ -1,5 +1,6 @@
 """Every error of this app's routes becomes a refusal in the client's dialect here, and nowhere else."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -11,6 +12,7 @@ from django.core.exceptions import (
     TooManyFieldsSent,
     TooManyFilesSent,
 )
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
@@ -18,6 +20,10 @@ from ninja.errors import ValidationError
 
 from usage.guard.middleware import ApiRequest
 from usage.limits.refusals import ApiError, refusal
+
+logger = logging.getLogger(__name__)
+
+DATABASE_RETRY_SECONDS = 2  # as the guard says where it can't ask SQL for a key
 
 # What parsing a body raises, in our own words: the framework's name its settings.
 MALFORMED: dict[type[Exception], str] = {
@@ -49,7 +55,7 @@ def answer(request: ApiRequest, error: ApiError) -> HttpResponse:
 
 
 def handle_errors(api: NinjaAPI) -> None:
-    """Give `api` our answer to everything that a client can get wrong."""
+    """Give `api` our answer to everything that a client can get wrong, and to a database that is away."""
 
     def handler(translate: Callable[[Any], ApiError]) -> Callable[[HttpRequest, Any], HttpResponse]:
         return lambda request, error: answer(request, translate(error))  # type: ignore[arg-type]
@@ -57,6 +63,8 @@ def handle_errors(api: NinjaAPI) -> None:
     api.add_exception_handler(ApiError, handler(lambda error: error))
     api.add_exception_handler(ValidationError, handler(_of_validation))
     api.add_exception_handler(Http404, handler(lambda error: not_found()))
+    for away in (OperationalError, InterfaceError):
+        api.add_exception_handler(away, handler(_without_sql))
     for kind in MALFORMED:
         api.add_exception_handler(kind, handler(_of_form))
 
@@ -93,6 +101,15 @@ def _of_validation(error: ValidationError) -> ApiError:
     field = str(first["loc"][-1])
     what = "is missing" if first["type"] == "missing" else f"is wrong: {first['msg']}"
     return ApiError("invalid_request", f"The field {field!r} {what}.", field=field)
+
+
+def _without_sql(error: Exception) -> ApiError:
+    logger.error("The database can't be asked: %s", error)
+    return ApiError(
+        "limits_unavailable",
+        f"This can't be looked up right now. Try again in {DATABASE_RETRY_SECONDS} s.",
+        headers={"Retry-After": str(DATABASE_RETRY_SECONDS)},
+    )
 
 
 def _of_form(error: Exception) -> ApiError:

@@ -11,6 +11,7 @@ import pytest
 import time_machine
 from celery.exceptions import TimeLimitExceeded
 from celery.signals import task_failure
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -284,6 +285,19 @@ def test_without_the_queue_a_job_is_refused_soon_and_leaves_nothing_behind(api):
     assert answer["Retry-After"] == str(answer.json()["retry_after"])
     assert not Job.objects.exists()
     assert kept_files() == []
+
+
+@pytest.mark.parametrize("path", ["/api/v1/jobs/job_AAAAAAAAAAAAAAAAAAAAAA", "/api/v1/usage"])
+def test_without_the_database_an_answer_is_a_503_in_the_clients_dialect(api, path):
+    assert api.get(path).status_code in (200, 404)  # whose it is, is known from here on
+
+    def gone(execute, sql, params, many, context):
+        raise OperationalError("the database is away")
+
+    with connection.execute_wrapper(gone):
+        answer = api.get(path)
+    assert (answer.status_code, answer.json()["code"]) == (503, "limits_unavailable")
+    assert answer["Retry-After"] == "2"
 
 
 class TestTheEnd:
