@@ -128,6 +128,14 @@ class TestAPanelThatRuns:
         assert not still_alive(family, 1)
         assert running.wait_for_child(word).pid != child.pid
 
+    def test_nothing_outlives_it_for_long_when_it_is_killed(self, running: Up):
+        """The last one: its panel is gone."""
+        family = running.family()
+
+        running.process.kill()
+
+        assert not still_alive(family, SECONDS_TO_STOP)
+
 
 def test_a_port_that_is_taken_is_refused_before_anything_is_started(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -168,6 +176,7 @@ def lives(var_dir: Path, database: dict[str, str]) -> list[Life]:
     return lives
 
 
+@pytest.mark.once
 class TestTheEnd:
     def test_a_signal_stops_everything_within_five_seconds(self, lives: list[Life]):
         for life in lives:
@@ -193,16 +202,6 @@ class TestTheEnd:
         ]
         assert kept.stat().st_mode & 0o077 == 0
 
-    def test_nothing_outlives_it_for_long_when_it_is_killed(self, start: Callable[..., Up]):
-        up = start()
-        up.wait_until_ready()
-        family = up.family()
-
-        up.process.kill()
-
-        assert not still_alive(family, SECONDS_TO_STOP)
-
-    @pytest.mark.once
     def test_a_child_that_cannot_stay_up_ends_it_with_an_error(self, start: Callable[..., Up], var_dir: Path):
         manifest = var_dir / "valkey" / "appendonlydir" / "appendonly.aof.manifest"
         kept = manifest.read_bytes()

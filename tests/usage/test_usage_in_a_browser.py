@@ -10,7 +10,7 @@ from usage.escalation import reactivation
 from usage.escalation.following import follow_changes
 from usage.limits.store import limit_store
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.once, pytest.mark.django_db(transaction=True)]
 
 PASSWORD = "correct horse battery"
 
