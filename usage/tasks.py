@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import redis
 from celery import shared_task
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from usage import announcements
@@ -15,7 +16,8 @@ from usage.mail import sending
 
 logger = logging.getLogger(__name__)
 
-_is_away = False
+STORE, DATABASE = "limit store", "database"
+_away: set[str] = set()
 
 
 @shared_task(name="usage.book_closed_minutes")
@@ -27,7 +29,7 @@ def book_closed_minutes() -> int:
 @shared_task(name="usage.forget_what_is_old")
 def forget_what_is_old() -> int:
     """Remove from SQL what has been kept for its time; gives the number of rows."""
-    return retention.forget_what_is_old(timezone.now())
+    return _or_later(lambda: retention.forget_what_is_old(timezone.now()), DATABASE)
 
 
 @shared_task(name="usage.follow_changes")
@@ -45,20 +47,29 @@ def announce_ladder() -> int:
 @shared_task(name="usage.send_notices", soft_time_limit=sending.SOFT_LIMIT, time_limit=sending.HARD_LIMIT)
 def send_notices() -> int:
     """Send the mail that is owed; gives the number of emails sent."""
-    return sending.send_notices()
+    return _or_later(sending.send_notices, DATABASE)
 
 
 def _with_the_store(do: Callable[[LimitStore], int]) -> int:
-    """What can't be done while the store is away is done later: said once, not every two seconds."""
-    global _is_away
+    return _or_later(lambda: do(limit_store()), STORE, DATABASE)
+
+
+def _or_later(do: Callable[[], int], *needs: str) -> int:
+    """What can't be done while one of its needs is away is done later: said once, not every two seconds."""
     try:
-        done = do(limit_store())
+        done = do()
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        if not _is_away:
-            logger.error("The limit store is down: what the worker does with it waits: %s", error)
-        _is_away = True
-        return 0
-    if _is_away:
-        logger.warning("The limit store is back")
-    _is_away = False
+        return _wait_for(STORE, error)
+    except (OperationalError, InterfaceError) as error:
+        return _wait_for(DATABASE, error)
+    for name in _away.intersection(needs):
+        _away.discard(name)
+        logger.warning("The %s is back", name)
     return done
+
+
+def _wait_for(name: str, error: Exception) -> int:
+    if name not in _away:
+        logger.error("The %s is down: what the worker does with it waits: %s", name, str(error).strip())
+    _away.add(name)
+    return 0

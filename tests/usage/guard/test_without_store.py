@@ -5,6 +5,7 @@ import logging
 import time
 
 import pytest
+from django.db import OperationalError
 
 from accounts.tiers import Limits
 from tests.proxy import Proxy, drop, pass_on, reset
@@ -179,4 +180,16 @@ def test_the_worker_says_once_that_it_waits_for_the_store(store, proxy, monkeypa
     proxy.request = pass_on
     for _ in range(2):
         assert tasks._with_the_store(lambda store: store.client.dbsize() + 1) > 0
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_the_worker_says_once_that_it_waits_for_the_database(store, monkeypatch, caplog):
+    def ask(database_is_away):
+        if database_is_away:
+            raise OperationalError("connection refused")
+        return 1
+
+    monkeypatch.setattr(tasks, "limit_store", lambda: store)
+    for away, done in ((True, 0), (True, 0), (False, 1), (False, 1)):
+        assert tasks._with_the_store(lambda store, away=away: ask(away)) == done
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
