@@ -197,7 +197,8 @@ class Place:
 
     def _strikes_now(self, now: int, minute_limit: int | None, ladder: Ladder) -> int:
         forgiven = (now // 60 - self.last_refusal) // ladder.forgive_minutes
-        return max(0, self._judged(now, minute_limit, ladder) - forgiven)
+        # Not fewer than none: a clock may be set back.
+        return max(0, self._judged(now, minute_limit, ladder) - max(0, forgiven))
 
     def _decayed(self, now: int, ladder: Ladder) -> tuple["Place", Move | None]:
         """The tier as clean time has lowered it."""

@@ -105,7 +105,8 @@ if escalation > 0 or last_refusal > 0 then
   if hits_before >= refusals and hits_before * 100 >= minute_limit * percent then
     kept_strikes = kept_strikes + 1
   end
-  strikes = math.max(0, kept_strikes - math.floor((minute - last_refusal) / forgive))
+  -- (Not fewer than none: a clock may be set back.)
+  strikes = math.max(0, kept_strikes - math.max(0, math.floor((minute - last_refusal) / forgive)))
 
   local cause, before
   if escalation >= 2 and not blocked then

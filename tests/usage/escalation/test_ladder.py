@@ -126,6 +126,13 @@ class TestStrikes:
         clock.advance(10 * MINUTES)
         assert strikes(engine) == 0
 
+    @pytest.mark.parametrize("back", [1, 60, 3600, 86_400])
+    def test_a_clock_that_is_set_back_makes_none(self, engine, refuse, clock, back):
+        refuse(engine)
+        engine.request()
+        clock.advance(-back)
+        assert strikes(engine) == engine.request().strikes == 1
+
     def test_admitted_requests_leave_a_minute_clean(self, engine, refuse, clock):
         refuse(engine)
         for _ in range(9):
