@@ -89,7 +89,7 @@ def test_without_the_store_what_is_booked_is_told(count, driven_clock, monkeypat
     count(admitted=3)
     driven_clock.advance(65)
     book_closed_minutes(limit_store())
-    monkeypatch.setattr(limit_store(), "client", redis.Redis(unix_socket_path="/nowhere/valkey.sock"))
+    monkeypatch.setattr(limit_store(), "client", redis.Redis.from_url("unix:///nowhere/valkey.sock"))
     with pytest.raises(redis.RedisError):
         series_of(SUBJECT, driven_clock.seconds)
     assert series_of(SUBJECT, driven_clock.seconds, live=False).days[-1].admitted == 3
