@@ -160,18 +160,23 @@ def test_signed_out_elsewhere_the_page_becomes_the_sign_in(page, live_server, is
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("window", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_axe_finds_nothing(page, live_server, issue, call, scheme, window):
+def assert_no_barriers(page: Page) -> None:
+    """On a phone and on a desktop, light and dark: the page as it is, turned from one to the other."""
+    for window in (PHONE, DESKTOP):
+        page.set_viewport_size(window)
+        assert not is_wider_than_its_window(page), (page.url, window)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            assert barriers(page) == [], (page.url, window, scheme)
+
+
+def test_axe_finds_nothing(page, live_server, issue, call):
     _, text = issue()
     issue(minute_override=10)
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.set_viewport_size(window)
     with well_behaved(page, live_server.url):
         for path in ("login", "signup", "password/reset"):
             page.goto(f"{live_server.url}/accounts/{path}/")
-            assert barriers(page) == [], path
-            assert not is_wider_than_its_window(page), path
+            assert_no_barriers(page)
         sign_in(page, live_server.url)
         assert call(text, 33).count(429) == 3
         for path in (
@@ -182,20 +187,15 @@ def test_axe_finds_nothing(page, live_server, issue, call, scheme, window):
             "accounts/logout/",
         ):
             page.goto(f"{live_server.url}/{path}")
-            assert barriers(page) == [], path
-            assert not is_wider_than_its_window(page), path
+            assert_no_barriers(page)
         page.goto(live_server.url)
         page.get_by_text("Choose a key").click()
         page.get_by_text("Why these limits?").focus()
         page.locator("summary[aria-label^=Account]").click()
-        assert barriers(page) == []
+        assert_no_barriers(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("window", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_axe_finds_nothing_on_any_step_of_the_ladder(page, live_server, issue, driven_clock, scheme, window):
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    page.set_viewport_size(window)
+def test_axe_finds_nothing_on_any_step_of_the_ladder(page, live_server, issue, driven_clock):
     sign_in(page, live_server.url)
     for tier, title in ((2, "Cooling down:"), (4, "Blocked:"), (5, "Suspended:")):
         key, text = issue(minute_override=10, day_override=100_000)
@@ -204,13 +204,11 @@ def test_axe_finds_nothing_on_any_step_of_the_ladder(page, live_server, issue, d
         page.goto(live_server.url + "?key=" + key.start)
         expect(page.locator(".kp-strip")).to_contain_text(title)
         page.get_by_text("What is a strike?").click()
-        assert barriers(page) == [], tier
-        assert not is_wider_than_its_window(page), tier
+        assert_no_barriers(page)
     reactivation.reactivate(key, by=None, reason="It waits as told now, whatever a very" + "-long" * 40)
     page.reload()
     expect(page.locator(".kp-strip")).to_contain_text("On probation:")
-    assert barriers(page) == []
-    assert not is_wider_than_its_window(page)
+    assert_no_barriers(page)
 
 
 def test_everything_can_be_reached_by_keyboard(page, live_server, issue):
