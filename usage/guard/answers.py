@@ -123,6 +123,7 @@ def _escalation(subject: Subject, decision: Decision, ladder: Ladder) -> dict[st
     return {
         "tier": decision.escalation,
         "until": decision.escalation_until if decision.is_blocked else None,
-        "strikes_to_next_tier": max(0, needed - decision.strikes),
+        # Nothing leads on for an address where staff end its ladder at tier 1.
+        "strikes_to_next_tier": max(0, needed - decision.strikes) if needed else None,
         "explain_url": explain_url(subject),
     }

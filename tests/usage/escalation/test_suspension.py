@@ -393,6 +393,19 @@ def test_an_address_is_blocked_for_days_and_never_suspended(issue, driven_clock)
     assert not Notice.objects.exists()
 
 
+def test_where_the_ladder_ends_at_tier_1_no_strikes_lead_on(driven_clock):
+    policy = EscalationPolicy.objects.get()
+    policy.guests_highest = 1
+    policy.save()
+    guest = Customer(None, driven_clock)
+    for _ in range(5):
+        guest.hammers_for_a_minute(20)
+    answer = guest.asks(20)
+    assert answer.json()["code"] == "rate_limited"
+    assert answer.json()["escalation"]["tier"] == 1
+    assert answer.json()["escalation"]["strikes_to_next_tier"] is None
+
+
 def test_an_edited_ladder_is_felt_by_the_next_request_and_a_running_block_keeps_its_end(
     customer, driven_clock
 ):
