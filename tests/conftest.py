@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 from django.conf import settings
+from django.db import connection
 
 from koalapanel.env import store_socket
 from tests import browser, databases
@@ -21,6 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
+    creation = type(connection.creation)
+    creation.deserialize_db_from_string = lambda self, rows: databases.give_back_seeded_rows(rows)
     # A SIGTERM ends the tests as Ctrl-C does: with every server they started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
