@@ -39,7 +39,12 @@ KEY_ANNOUNCEMENT_SECONDS = 2 * 86_400
 LADDER, LIFE = "*ladder", "*life"
 
 DECIDE = (files("usage.limits") / "decide.lua").read_bytes()
-SETTLE = (files("usage.limits") / "settle.lua").read_bytes()
+# Sent with every request, so without its comments and indentation, which the store would only hash.
+SETTLE = b"\n".join(
+    line
+    for line in map(bytes.strip, (files("usage.limits") / "settle.lua").read_bytes().splitlines())
+    if line and not line.startswith(b"--")
+)
 _DECIDE_SHA = sha1(DECIDE, usedforsecurity=False).hexdigest()
 
 # How a request ended, in the words of `settle.lua`; undone: the client was refused after all.
