@@ -15,7 +15,8 @@ from usage.limits.store import limit_store
 
 @pytest.fixture(scope="module")
 def _worker(valkey_server: str, django_db_setup: None) -> Iterator[None]:
-    with start_worker(app, pool="threads", concurrency=2, perform_ping_check=False):
+    # By default it would leave the root logger at ERROR, for all the tests behind it.
+    with start_worker(app, pool="threads", concurrency=2, perform_ping_check=False, loglevel="INFO"):
         yield
 
 

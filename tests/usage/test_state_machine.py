@@ -587,7 +587,7 @@ def profile(**numbers):
 
 @pytest.mark.once
 def test_the_panel_does_what_the_model_does(panel):
-    run_state_machine_as_test(panel, settings=profile(max_examples=60, stateful_step_count=40))
+    run_state_machine_as_test(panel, settings=profile(max_examples=40, stateful_step_count=40))
 
 
 @pytest.mark.long
