@@ -6,7 +6,7 @@ If the store can't be told at once, the worker tells it as soon as it can be rea
 import contextlib
 import logging
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import redis
 from django.db import transaction
@@ -21,6 +21,7 @@ from usage.escalation.recording import follow_status, locked_state
 from usage.limits import upkeep
 from usage.limits.store import LimitStore, limit_store
 from usage.models import EscalationEvent, EscalationState, Notice
+from usage.spans import time_of
 from usage.subjects import key_subject_id
 
 logger = logging.getLogger(__name__)
@@ -155,7 +156,7 @@ def _order(
 def _now() -> datetime:
     """On the limit store's clock, by which blocks end; on our own while it can't be asked."""
     try:
-        return datetime.fromtimestamp(limit_store().now(), UTC)
+        return time_of(limit_store().now())
     except redis.RedisError:
         return timezone.now()
 

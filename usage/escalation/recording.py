@@ -15,6 +15,7 @@ from usage import notices
 from usage.escalation.ladder import DAY_BLOCK, SUSPENDED, Cause
 from usage.limits.upkeep import Change
 from usage.models import EscalationEvent, EscalationState, Notice
+from usage.spans import time_of
 from usage.subjects import bucket_of, key_id_of
 
 
@@ -35,7 +36,7 @@ def record(change: Change) -> None:
         state.clean_since = moment(change.clean_since)
         state.grace_until = moment(change.grace_until)
         state.version = change.version
-        state.changed_at = datetime.fromtimestamp(change.at, UTC)
+        state.changed_at = time_of(change.at)
         state.is_pending = False
         state.save()
         if key is not None:
@@ -64,7 +65,7 @@ def follow_status(key: ApiKey, escalation: int) -> None:
 
 def moment(seconds: int) -> datetime | None:
     """A time of the limit store's; `None` for its 0."""
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    return time_of(seconds) if seconds else None
 
 
 def _locked_key(subject: str) -> ApiKey | None:
@@ -85,7 +86,7 @@ def _write_history(change: Change, key: ApiKey | None) -> None:
             **facts,
             "subject": change.subject,
             "key": key,
-            "at": datetime.fromtimestamp(change.at, UTC),
+            "at": time_of(change.at),
             "cause": change.cause,
             "before": change.before,
             "after": change.after,
@@ -98,7 +99,7 @@ def _write_history(change: Change, key: ApiKey | None) -> None:
     if not is_new or key is None or change.cause is not Cause.STRIKES:
         return
     if change.after == DAY_BLOCK:
-        until = datetime.fromtimestamp(change.until, UTC).isoformat()
+        until = time_of(change.until).isoformat()
         facts |= {"until": until, "strikes": change.strikes}
         notices.owe(Notice.Kind.DAY_BLOCK, key, f"day_block:{change.id}", facts)
     elif change.after == SUSPENDED:

@@ -225,7 +225,7 @@ class LimitStore:
 
         Hours without any are passed over, so that a week takes milliseconds. Raises `redis.RedisError`.
         """
-        usage = f"{PREFIX}:{{{bucket}}}:u:"
+        usage = f"{bucket_tag(bucket)}:u:"
         hours = [minutes[first : first + 60] for first in range(0, len(minutes), 60)]
         pipeline = self.client.pipeline(transaction=False)
         for hour in hours:
@@ -242,7 +242,7 @@ class LimitStore:
         """
         return {
             minute: {tuple(field.decode().split("|")): int(n) for field, n in booked.items()}
-            for minute, booked in self._hashes(f"{PREFIX}:{{{bucket}}}:u:", minutes).items()
+            for minute, booked in self._hashes(f"{bucket_tag(bucket)}:u:", minutes).items()
         }
 
     def samples_of_bucket(self, bucket: int, minutes: Iterable[int]) -> dict[int, dict[tuple[str, ...], str]]:
@@ -255,7 +255,7 @@ class LimitStore:
                 tuple(field.decode().split("|")): sample.decode(errors="replace")
                 for field, sample in samples.items()
             }
-            for minute, samples in self._hashes(f"{PREFIX}:{{{bucket}}}:hs:", minutes).items()
+            for minute, samples in self._hashes(f"{bucket_tag(bucket)}:hs:", minutes).items()
         }
 
     def _hashes(self, prefix: str, minutes: Iterable[int]) -> dict[int, dict[bytes, bytes]]:
@@ -280,7 +280,7 @@ class LimitStore:
         """As `announce_key`, for every subject of a tier (or, by the name `LADDER`, for the ladder)."""
         pipeline = self.client.pipeline(transaction=False)
         for bucket in range(BUCKETS):
-            tiers = f"{PREFIX}:{{{bucket}}}:t"
+            tiers = f"{bucket_tag(bucket)}:t"
             pipeline.hset(tiers, slug, revision)
             pipeline.expire(tiers, ANNOUNCEMENT_SECONDS)
         pipeline.execute()
