@@ -73,12 +73,12 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
     autocomplete_fields = ("owner",)
     actions: Sequence[Any] = ["revoke"]
     # Its status changes by actions, which say what follows from it.
-    readonly_fields = ("status", "start", "end", "pepper_version", "created_at")
+    readonly_fields = ("status", "start", "end", "created_at")
     overrides = tuple(f"{kind}_override" for kind in LIMIT_KINDS)
 
     def get_fieldsets(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         identity = ("owner", "name", "tier", "expires_at")
-        shown = ("start", "end", "pepper_version", "created_at")
+        shown = ("start", "end", "created_at")
         return (
             (None, {"fields": (*identity, "status", *shown) if obj else identity}),
             (

@@ -12,8 +12,9 @@ import zlib
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 
-from accounts.models import ApiKey, Tier, User
+from accounts.models import ApiKey, KeySecret, Tier, User
 
 PREFIX = "koala_"
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -36,28 +37,56 @@ def new_text() -> str:
     return body + _checksum(body)
 
 
+@transaction.atomic
 def issue(owner: User, *, name: str, tier: Tier | None = None, **fields: Any) -> tuple[ApiKey, str]:
     """A new key of `owner` and its text, which can't be had again. The tier is `free` if not told."""
-    text, version = new_text(), max(settings.KEY_PEPPERS)
+    text = new_text()
     key = ApiKey.objects.create(
-        owner=owner,
-        name=name,
-        tier=tier or Tier.objects.get(slug=Tier.FREE),
-        digest=_digest(text, settings.KEY_PEPPERS[version]),
-        pepper_version=version,
-        start=text[:VISIBLE_START],
-        end=text[-VISIBLE_END:],
-        **fields,
+        owner=owner, name=name, tier=tier or Tier.objects.get(slug=Tier.FREE), **_visible(text), **fields
     )
+    _keep_secret(key, text)
     return key, text
 
 
-def find(text: str) -> ApiKey | None:
-    """The key with this text, with its tier and owner, in one query; `None` for one we never issued."""
+def give_new_secret(key: ApiKey) -> str:
+    """Another secret for `key`, by which pages show it from now on; gives its text.
+
+    The caller saves the key and says when the old secrets retire, in one transaction.
+    """
+    text = new_text()
+    for field, value in _visible(text).items():
+        setattr(key, field, value)
+    _keep_secret(key, text)
+    return text
+
+
+def find_secret(text: str) -> KeySecret | None:
+    """The secret with this text, its key, tier and owner, in one query; `None` for one we never issued."""
     if not is_well_formed(text):
         return None
     digests = [_digest(text, pepper) for pepper in settings.KEY_PEPPERS.values()]
-    return ApiKey.objects.select_related("tier", "owner").filter(digest__in=digests).first()
+    found = KeySecret.objects.select_related("key__tier", "key__owner").filter(digest__in=digests)
+    return found.order_by().first()
+
+
+def find(text: str) -> ApiKey | None:
+    """The key that has or had this text; `None` for one we never issued."""
+    secret = find_secret(text)
+    return secret.key if secret is not None else None
+
+
+def _keep_secret(key: ApiKey, text: str) -> None:
+    version = max(settings.KEY_PEPPERS)
+    KeySecret.objects.create(
+        key=key,
+        digest=_digest(text, settings.KEY_PEPPERS[version]),
+        pepper_version=version,
+        **_visible(text),
+    )
+
+
+def _visible(text: str) -> dict[str, str]:
+    return {"start": text[:VISIBLE_START], "end": text[-VISIBLE_END:]}
 
 
 def _digest(text: str, pepper: bytes) -> str:

@@ -44,6 +44,10 @@ class Environment:
     WEB_WORKERS: int
     WEB_THREADS: int
     WORKER_PROCESSES: int
+    KEYS_PER_ACCOUNT: int
+    REQUIRE_STAFF_MFA: bool
+    OIDC_SIGNING_KEY: str
+    CONTACT_EMAIL: str
     EMAIL_URL: str
     EMAIL_TIMEOUT: int
     DEFAULT_FROM_EMAIL: str
@@ -80,6 +84,10 @@ def read_environment() -> Environment:
         WEB_WORKERS=_positive(env, "WEB_WORKERS", 1),
         WEB_THREADS=_positive(env, "WEB_THREADS", 32),
         WORKER_PROCESSES=_positive(env, "WORKER_PROCESSES", 2),
+        KEYS_PER_ACCOUNT=_positive(env, "KEYS_PER_ACCOUNT", 20),
+        REQUIRE_STAFF_MFA=_yes_or_no("REQUIRE_STAFF_MFA", False),
+        OIDC_SIGNING_KEY=env.str("OIDC_SIGNING_KEY", default=""),
+        CONTACT_EMAIL=env.str("CONTACT_EMAIL", default=""),
         EMAIL_URL=_address("EMAIL_URL", env.str("EMAIL_URL", default="consolemail://"), env.email_url_config),
         EMAIL_TIMEOUT=_positive(env, "EMAIL_TIMEOUT", 10, largest=30),
         DEFAULT_FROM_EMAIL=env.str("DEFAULT_FROM_EMAIL", default="KoalaPanel <koalapanel@localhost>"),
@@ -157,6 +165,14 @@ def _networks(texts: list[str]) -> list[IPv4Network | IPv6Network]:
         return [ip_network(text.strip()) for text in texts if text.strip()]
     except ValueError as error:
         raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}.") from None
+
+
+def _yes_or_no(name: str, default: bool) -> bool:
+    """By hand: django-environ reads whatever it doesn't know as no."""
+    text = os.environ.get(name, "").strip().lower()
+    if text in ("", "yes", "true", "on", "1", "no", "false", "off", "0"):
+        return text in ("yes", "true", "on", "1") if text else default
+    raise ImproperlyConfigured(f"{name} must be yes or no, not {os.environ[name]!r}.")
 
 
 def _positive(env: environ.Env, name: str, default: int, largest: int | None = None) -> int:

@@ -25,6 +25,9 @@ UPLOAD_MAX_BYTES = ENV.UPLOAD_MAX_BYTES
 IMAGE_MAX_PIXELS = ENV.IMAGE_MAX_PIXELS
 JOB_WAIT_SECONDS = ENV.JOB_WAIT_SECONDS
 WEB_WORKERS = ENV.WEB_WORKERS
+KEYS_PER_ACCOUNT = ENV.KEYS_PER_ACCOUNT
+REQUIRE_STAFF_MFA = ENV.REQUIRE_STAFF_MFA
+CONTACT_EMAIL = ENV.CONTACT_EMAIL
 DEBUG = False
 
 # --- What it is made of ----------------------------------------------------------------------------------
@@ -44,6 +47,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.idp.oidc",
     "django_htmx",
     "csp",
 ]
@@ -61,6 +67,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "koalapanel.store_down.StoreDownMiddleware",
 ]
@@ -203,7 +210,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_FORMS = {"signup": "accounts.sign_up_form.SignUpForm"}
+ACCOUNT_FORMS = {"signup": "accounts.sign_in.sign_up_form.SignUpForm"}
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGOUT_ON_GET = False

@@ -8,7 +8,7 @@ from koalapanel.health import healthz
 urlpatterns = [
     path("", include("images.urls")),
     path("", include("usage.urls")),
-    path("accounts/", include("allauth.urls")),
+    path("", include("accounts.urls")),
     path("admin/", admin.site.urls),
     path("healthz", healthz),
 ]

@@ -1,9 +1,10 @@
 """Whoever a limit counts against: an API key, or the network of an anonymous address."""
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from accounts.models import ApiKey, Tier
+from accounts.models import ApiKey, KeySecret, Tier
 from accounts.tiers import Limits
 
 BUCKETS = 64
@@ -15,8 +16,9 @@ SUSPENSION = "key_suspended"  # the code that answers for a suspended key
 class Subject:
     """A subject with all that a decision needs; cached per process, so it may be some seconds old.
 
-    `id` is `k:<key id>` or `ip:<network>`; `account_id`, `key_id` and `key_start` are a key's. `refusal` is
-    the code that answers for it before any limit is asked (`key_revoked`, …), or `None`.
+    `id` is `k:<key id>` or `ip:<network>`; `account_id`, `key_id` and `key_start` are a key's, `secret_id` is
+    that of the secret which was presented. `refusal` is the code that answers for it before any limit is
+    asked (`key_revoked`, …), or `None`. A key with `allowed_networks` is good from these alone.
     """
 
     id: str
@@ -28,7 +30,10 @@ class Subject:
     key_start: str = ""
     key_revision: int = 0
     refusal: str | None = None
-    expires_at: float | None = None  # Unix seconds
+    expires_at: float | None = None  # Unix seconds; when its secret is rotated out, if that is sooner
+    secret_id: int | None = None
+    is_rotated_out: bool = False
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @property
     def is_suspended(self) -> bool:
@@ -56,7 +61,7 @@ def key_id_of(subject_id: str) -> int | None:
 
 
 def of_key(key: ApiKey) -> Subject:
-    """The subject of a key that was read with its tier and owner."""
+    """The subject of a key that was read with its tier and owner, whichever secret it is used by."""
     return Subject(
         id=key_subject_id(key.pk),
         limits=key.limits,
@@ -68,6 +73,21 @@ def of_key(key: ApiKey) -> Subject:
         key_revision=key.revision,
         refusal=_refusal(key),
         expires_at=None if key.expires_at is None else key.expires_at.timestamp(),
+        allowed_networks=tuple(ip_network(text) for text in key.allowed_networks),
+    )
+
+
+def of_secret(secret: KeySecret) -> Subject:
+    """The subject of a secret that was read with its key, tier and owner: its key, while both last."""
+    subject = of_key(secret.key)
+    ends = [at for at in (secret.key.expires_at, secret.retires_at) if at is not None]
+    rotated_out = secret.is_rotated_out
+    return replace(
+        subject,
+        refusal=subject.refusal or ("key_expired" if rotated_out else None),
+        expires_at=min(ends).timestamp() if ends else None,
+        secret_id=secret.pk,
+        is_rotated_out=rotated_out,
     )
 
 

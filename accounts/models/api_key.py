@@ -1,4 +1,4 @@
-"""An API key: who owns it, which limits it has, and a digest by which it is recognised."""
+"""An API key: who owns it, which limits it has, from where it may be used."""
 
 from typing import Self
 
@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from accounts.models.key_secret import KeySecret
 from accounts.models.revision import Revised
 from accounts.models.tier import LimitField, Tier
 from accounts.tiers import LIMIT_KINDS, Limits
@@ -16,12 +17,14 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
         return self.filter(owner=user)
 
     def started_with(self, start: str) -> Self:
-        """Keys by the visible start of their text, as pages and logs show it."""
-        return self.filter(start=start)
+        """Keys by the visible start of any secret they have or had, as pages, mails and logs show it."""
+        return self.filter(pk__in=KeySecret.objects.filter(start=start).values("key"))
 
 
 class ApiKey(Revised):
-    """A key's text is shown once and never stored: `digest` is its HMAC-SHA256 under a versioned pepper."""
+    """What limits, the ladder and the books count against. Rotating gives it another secret
+    (`accounts.KeySecret`) and changes nothing else: old and new share one quota because they are one key.
+    """
 
     class Status(models.TextChoices):
         ACTIVE = "active"
@@ -32,12 +35,19 @@ class ApiKey(Revised):
     name = models.CharField(max_length=100)
     tier = models.ForeignKey(Tier, models.PROTECT, related_name="api_keys")
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE)
-    digest = models.CharField(max_length=64, unique=True, editable=False)
-    pepper_version = models.PositiveSmallIntegerField(editable=False)
+    # The newest secret's, so that a list of keys needs no other table.
     start = models.CharField(max_length=16, editable=False, db_index=True, help_text="What pages show of it.")
     end = models.CharField(max_length=8, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField("expires", null=True, blank=True, help_text="Empty: never.")
+    allowed_networks = models.JSONField(
+        "allow-list",
+        default=list,
+        blank=True,
+        help_text="Networks it may be used from. Empty: from anywhere.",
+    )
+    # Of the form that it was made by: the same form sent twice makes one key.
+    form_id = models.UUIDField(null=True, unique=True, editable=False)
 
     minute_override = LimitField("requests per minute")
     day_override = LimitField("requests per UTC day")
@@ -50,6 +60,11 @@ class ApiKey(Revised):
     class Meta:
         verbose_name = "API key"
         ordering = ["-created_at"]
+        permissions = [
+            ("revoke_apikey", "Can revoke API keys"),
+            ("suspend_apikey", "Can suspend and reactivate API keys"),
+            ("override_apikey", "Can give API keys a tier and limits of their own"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.start}…)"

@@ -40,8 +40,6 @@ def _subjects(number: int) -> list[str]:
             owner=owner,
             name="bench",
             tier=tier,
-            digest=f"{n:064x}",
-            pepper_version=1,
             start=f"koala_{n}",
             # Every hundredth is so near its limit that its owner is owed an email.
             day_override=1500 if n % 100 == 0 else 1_000_000,

@@ -24,7 +24,9 @@ def test_the_defaults_told_are_the_defaults(monkeypatch, tmp_path):
 
     for name, row in ROWS.items():
         value = getattr(environment, name)
-        if isinstance(value, int):
+        if isinstance(value, bool):
+            assert row == ("`yes`" if value else "`no`"), name
+        elif isinstance(value, int):
             assert row.startswith(f"`{value}`"), name
         elif isinstance(value, list):
             assert row == (f"`{','.join(value)}`" if value else "none"), name

@@ -77,12 +77,12 @@ class KnownSubjects:
             if known is not None and known[0] > time.monotonic():
                 return None
         self.before_sql()
-        key = api_keys.find(text)
-        if key is None:
+        secret = api_keys.find_secret(text)
+        if secret is None:
             self._keys.pop(name, None)
             self._unknown.keep(name, None, UNKNOWN_SECONDS)
             return None
-        subject = subjects.of_key(key)
+        subject = subjects.of_secret(secret)
         self._keys.keep(name, subject, _seconds_to_keep(subject))
         return subject
 

@@ -469,7 +469,7 @@ def test_while_the_database_is_away_an_unknown_client_is_asked_to_come_back(api,
     def away(text):
         raise OperationalError("away")
 
-    monkeypatch.setattr(api_keys, "find", away)
+    monkeypatch.setattr(api_keys, "find_secret", away)
     response = api.post(CONVERT, headers=bearer(api_keys.new_text()))
     assert (response.status_code, response.json()["code"]) == (503, "limits_unavailable")
     assert response.headers["Retry-After"] == "2"

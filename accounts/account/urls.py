@@ -1,0 +1,5 @@
+"""Addresses below /account/."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,5 @@
+"""Addresses below /contact/."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,5 @@
+"""Addresses below /keys/."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,42 @@
+"""The audit log: who changed what, what it was before and after, and why."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class AppendOnly(TypeError):
+    """An entry of the audit log is written once."""
+
+
+class AuditEntry(models.Model):
+    """One action on one thing. It names both in words of that time, so that it outlives them."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="audit_entries", editable=False
+    )
+    actor_label = models.CharField("who", max_length=254)
+    action = models.CharField(max_length=40, db_index=True)
+    target_type = models.CharField(max_length=40)
+    target_id = models.CharField(max_length=64)
+    target_label = models.CharField("what", max_length=254)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    reason = models.TextField("why", blank=True)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["target_type", "target_id"], name="audit_entry_target")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.actor_label}: {self.action} {self.target_label}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Raises `AppendOnly` for an entry that is there already."""
+        if not self._state.adding:
+            raise AppendOnly("An audit entry is never changed.")
+        super().save(*args, **kwargs)

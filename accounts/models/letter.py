@@ -1,0 +1,32 @@
+"""Letters: mail about an account or to staff, complete when it is owed."""
+
+from django.db import models
+
+from accounts.models.owed_mail import OwedMail, OwedMailQuerySet
+
+
+class Letter(OwedMail):
+    """One email to one address.
+
+    Links that open an account may be in it, so its content is kept sealed (`accounts.mail.seal`) and leaves
+    with its delivery.
+    """
+
+    kind = models.CharField(max_length=60, help_text="The template it was made from.")
+    recipient = models.EmailField()
+    sealed = models.TextField(blank=True, editable=False)
+
+    objects: "OwedMailQuerySet[Letter]" = OwedMailQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(sent_at=None, given_up_at=None),
+                name="letter_waiting_due",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} for {self.recipient}"

@@ -1,0 +1,44 @@
+"""Mail that is owed: a row, written in the transaction that gives cause for it, sent by the worker."""
+
+from datetime import datetime
+from typing import Self, TypeVar
+
+from django.db import models
+from django.utils import timezone
+
+Owed = TypeVar("Owed", bound="OwedMail")
+
+
+class OwedMailQuerySet(models.QuerySet[Owed]):
+    def waiting(self) -> Self:
+        return self.filter(sent_at=None, given_up_at=None)
+
+    def due(self, now: datetime) -> Self:
+        """What is to be sent, the longest due first."""
+        return self.waiting().filter(due_at__lte=now).order_by("due_at", "id")
+
+
+class OwedMail(models.Model):
+    """An email that waits until it is sent, or given up: then `error` says why, and nobody tries again."""
+
+    created_at = models.DateTimeField(default=timezone.now)
+    due_at = models.DateTimeField(default=timezone.now, help_text="Not to be tried before.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True, help_text="Of the last attempt.")
+    sent_at = models.DateTimeField(null=True, blank=True)
+    given_up_at = models.DateTimeField(null=True, blank=True, help_text="Nobody would have gained by it.")
+
+    class Meta:
+        abstract = True
+
+    def book_as_sent(self, now: datetime) -> None:
+        self.sent_at, self.error = now, ""
+        self.save(update_fields=["sent_at", "error"])
+
+    def postpone(self, until: datetime, error: str) -> None:
+        self.due_at, self.error = until, error
+        self.save(update_fields=["due_at", "error"])
+
+    def give_up(self, now: datetime, why: str) -> None:
+        self.given_up_at, self.error = now, why
+        self.save(update_fields=["given_up_at", "error"])
