@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from accounts.admin import ApiKeyAdmin
+from accounts.admin.api_keys import ApiKeyAdmin
 from accounts.models import ApiKey
 from usage.admin.ladder_actions import LadderActions
 

@@ -1,67 +1,18 @@
-"""Django's admin for accounts, tiers and keys."""
+"""API keys in Django's admin. What the ladder adds to it, `usage` knows."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from accounts import api_keys
 from accounts.action_page import action_page, is_confirmed
-from accounts.models import ApiKey, Tier, User
+from accounts.models import ApiKey
 from accounts.tiers import LIMIT_KINDS
-
-
-class UserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]  # not generic at run time
-    class Meta:
-        model = User
-        fields = ("email", "name")
-
-
-@admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
-    add_form = UserCreationForm
-    list_display = ("email", "name", "is_active", "is_staff", "date_joined")
-    list_filter = ("is_active", "is_staff", "groups")
-    search_fields = ("email", "name")
-    ordering = ("email",)
-    readonly_fields = ("last_login", "date_joined")
-    fieldsets = (
-        (None, {"fields": ("email", "name", "password")}),
-        ("Emails", {"fields": ("wants_quota_emails",)}),
-        ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
-    )
-    add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2")}),)
-
-
-@admin.register(Tier)
-class TierAdmin(admin.ModelAdmin[Tier]):
-    list_display = ("name", "slug", *LIMIT_KINDS)
-    fieldsets = (
-        (None, {"fields": ("name", "slug", "description")}),
-        (
-            "Limits",
-            {
-                "fields": LIMIT_KINDS,
-                "description": "In force at the next request. An empty limit means no limit.",
-            },
-        ),
-    )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Tier | None = None) -> tuple[str, ...]:
-        """A tier's slug is how code, commands and the limit store know it."""
-        return ("slug",) if obj else ()
-
-    def has_delete_permission(self, request: HttpRequest, obj: Tier | None = None) -> bool:
-        """The seeded tiers are what guests and new keys get."""
-        seeded = obj is not None and obj.slug in {Tier.ANONYMOUS, Tier.FREE}
-        return not seeded and super().has_delete_permission(request, obj)
 
 
 @admin.register(ApiKey)
