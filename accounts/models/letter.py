@@ -1,5 +1,7 @@
 """Letters: mail about an account or to staff, complete when it is owed."""
 
+from typing import ClassVar
+
 from django.db import models
 
 from accounts.models.owed_mail import OwedMail, OwedMailQuerySet
@@ -11,6 +13,8 @@ class Letter(OwedMail):
     Links that open an account may be in it, so its content is kept sealed (`accounts.mail.seal`) and leaves
     with its delivery.
     """
+
+    emptied_at_its_end: ClassVar[tuple[str, ...]] = ("sealed",)
 
     kind = models.CharField(max_length=60, help_text="The template it was made from.")
     recipient = models.EmailField()
