@@ -1,10 +1,10 @@
-"""Times as the usage page writes them before its scripts know the viewer's zone."""
+"""Times as pages write them before their scripts know the viewer's zone."""
 
 from datetime import UTC, datetime
 
 import pytest
 
-from usage.templatetags.quotas import countdown, moment
+from accounts.templatetags.moments import countdown, moment
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)  # a Sunday
 

@@ -1,0 +1,38 @@
+"""Times as pages write them before their scripts know the viewer's zone (`static/js/moments.js`)."""
+
+from datetime import datetime, timedelta
+
+from django import template
+from django.utils import dateformat as dates
+
+register = template.Library()
+
+
+@register.filter
+def moment(at: datetime, now: datetime) -> str:
+    """`14:32` today, `Sun 14:32` some days off, `1 Mar 14:32` beyond, `1 Mar 2025` of another year.
+
+    `moments.js` says the same in the viewer's zone.
+    """
+    if at.date() == now.date():
+        return dates.format(at, "H:i")
+    if abs(at - now) < timedelta(days=6):
+        return dates.format(at, "D H:i")
+    return dates.format(at, "j M H:i" if at.year == now.year else "j M Y")
+
+
+@register.filter
+def countdown(until: datetime, now: datetime) -> str:
+    """`in 5 h 36 min`, `in 41 min`, `in 12 s`; `now` once it is past. `moments.js` says the same."""
+    seconds = -(-(until - now) // timedelta(seconds=1))
+    if seconds <= 0:
+        return "now"
+    numbers = (
+        (seconds // 86400, "d"),
+        (seconds // 3600 % 24, "h"),
+        (seconds // 60 % 60, "min"),
+        (seconds % 60, "s"),
+    )
+    first = next(place for place, (number, _) in enumerate(numbers) if number)
+    shown = numbers[first : first + (1 if seconds < 3600 else 2)]
+    return "in " + " ".join(f"{number}\u00a0{unit}" for number, unit in shown if number)
