@@ -6,6 +6,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 8000
 ARGS ?=
+# A process of tests for each core, each with servers of its own. More would only wait for one another.
+# A file stays in one of them, so that what is started for a file is started once.
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
 UV_VERSION := 0.13.9
 
 BIN := .venv/bin
@@ -28,11 +31,11 @@ test: test-sqlite test-postgresql ## Run all the tests, on both databases (ARGS=
 
 test-sqlite: .venv/.everything browser ## Run them on SQLite alone
 	@echo; echo "=== The tests on SQLite ==="
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-postgresql: .venv/.everything browser ## Run them on PostgreSQL alone, without those that use no database
 	@echo; echo "=== The tests on PostgreSQL ==="
-	$(BIN)/python -m tests.on_postgresql $(ARGS)
+	$(BIN)/python -m tests.on_postgresql $(PARALLEL) $(ARGS)
 
 lint: .venv/.everything ## Check format, style, types, imports and migrations
 	$(BIN)/ruff format --check

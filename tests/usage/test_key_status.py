@@ -66,7 +66,9 @@ def test_a_keys_start_is_enough(issue, driven_clock, capsys):
     assert status(capsys, key.start)["status"] == "suspended"
 
 
-@pytest.mark.parametrize("text", ["koala_nobody", api_keys.new_text(), ""])
+@pytest.mark.parametrize(
+    "text", ["koala_nobody", api_keys.new_text(), ""], ids=["a start", "a text", "nothing"]
+)
 def test_a_key_that_isnt_there_is_an_error_that_says_what_to_give(text):
     with pytest.raises(CommandError, match="No such key"):
         call_command("key_status", text)
