@@ -1,5 +1,55 @@
-"""allauth's addresses: sign-up, sign-in, passwords, two-factor, sessions."""
+"""The doors: allauth's addresses. No browser and no proxy keeps any of these pages."""
 
-from django.urls import include, path
+from allauth.account import views
+from allauth.mfa.base import views as two_factor
+from allauth.mfa.webauthn import views as security_keys
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.views.decorators.cache import never_cache
 
-urlpatterns = [path("", include("allauth.urls"))]
+from accounts.sign_in import resending
+
+_DOORS = [
+    path("signup/", views.signup, name="account_signup"),
+    path("login/", views.login, name="account_login"),
+    path("logout/", views.logout, name="account_logout"),
+    path("inactive/", views.account_inactive, name="account_inactive"),
+    path("reauthenticate/", views.reauthenticate, name="account_reauthenticate"),
+    path("2fa/authenticate/", two_factor.authenticate, name="mfa_authenticate"),
+    path("2fa/reauthenticate/", two_factor.reauthenticate, name="mfa_reauthenticate"),
+    path(
+        "2fa/webauthn/reauthenticate/",
+        security_keys.reauthenticate_webauthn,
+        name="mfa_reauthenticate_webauthn",
+    ),
+    path("confirm-email/", views.email_verification_sent, name="account_email_verification_sent"),
+    path("confirm-email/again/", resending.send_again, name="account_send_again"),
+    re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", views.confirm_email, name="account_confirm_email"),
+    path("email/", views.email, name="account_email"),
+    path("password/change/", views.password_change, name="account_change_password"),
+    path("password/set/", views.password_set, name="account_set_password"),
+    path("password/reset/", views.password_reset, name="account_reset_password"),
+    path("password/reset/done/", views.password_reset_done, name="account_reset_password_done"),
+    path(
+        "password/reset/key/done/",
+        views.password_reset_from_key_done,
+        name="account_reset_password_from_key_done",
+    ),
+    re_path(
+        r"^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        views.password_reset_from_key,
+        name="account_reset_password_from_key",
+    ),
+    path("2fa/", include("allauth.mfa.urls")),
+    path("sessions/", include("allauth.usersessions.urls")),
+]
+
+
+def _never_kept(found: URLPattern | URLResolver) -> URLPattern | URLResolver:
+    """The same addresses, with answers that say `no-store`."""
+    if isinstance(found, URLResolver):
+        inner = [_never_kept(each) for each in found.url_patterns]
+        return URLResolver(found.pattern, inner, found.default_kwargs)
+    return URLPattern(found.pattern, never_cache(found.callback), found.default_args, found.name)
+
+
+urlpatterns = [_never_kept(door) for door in _DOORS]
