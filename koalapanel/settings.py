@@ -67,8 +67,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "accounts.account.last_seen.LastSeenMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "accounts.sign_in.staff_mfa.StaffMFAMiddleware",
     "koalapanel.store_down.StoreDownMiddleware",
 ]
 
@@ -218,6 +219,34 @@ ACCOUNT_SESSION_REMEMBER = None  # the sign-in page asks
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "usage"
 LOGOUT_REDIRECT_URL = "account_login"
+
+MFA_ADAPTER = "accounts.account.two_factor.adapter.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "KoalaPanel"
+MFA_TOTP_TOLERANCE = 1  # periods of 30 s on either side, for a phone whose clock is off
+MFA_FORMS = {
+    "authenticate": "accounts.account.two_factor.forms.SignInCodeForm",
+    "authenticate_webauthn": "accounts.account.two_factor.forms.SignInKeyForm",
+    "reauthenticate": "accounts.account.two_factor.forms.ConfirmCodeForm",
+    "reauthenticate_webauthn": "accounts.account.two_factor.forms.ConfirmKeyForm",
+    "activate_totp": "accounts.account.two_factor.forms.SetUpAppForm",
+    "add_webauthn": "accounts.account.two_factor.forms.AddKeyForm",
+    "edit_webauthn": "accounts.account.two_factor.forms.RenameKeyForm",
+}
+# Not MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN: it takes a key's answer that was given to any site whatever, and
+# http://localhost, which browsers trust, works without it.
+USERSESSIONS_TRACK_ACTIVITY = False  # a write for each request; see accounts.account.last_seen
+
+# --- Signing in to other services (docs/decisions/0015-identity-provider.md) -------------------------------
+
+IDP_OIDC_ADAPTER = "accounts.identity.adapter.IdentityAdapter"
+# Found, and the first time made, when the first token is signed or somebody asks for the keys.
+IDP_OIDC_PRIVATE_KEYS = SimpleLazyObject(lambda: private_keys(ENV.OIDC_SIGNING_KEY, VAR_DIR))
+IDP_OIDC_AUTHORIZATION_CODE_EXPIRES_IN = 60
+IDP_OIDC_ID_TOKEN_EXPIRES_IN = 5 * 60
+IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = 60 * 60
+IDP_OIDC_REFRESH_TOKEN_EXPIRES_IN = 30 * 24 * 60 * 60  # from its last use: each use gives a new one
+IDP_OIDC_ROTATE_REFRESH_TOKEN = True
 
 vars().update(environ.Env.email_url_config(ENV.EMAIL_URL))
 EMAIL_TIMEOUT = ENV.EMAIL_TIMEOUT
