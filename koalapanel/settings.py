@@ -113,19 +113,21 @@ else:
 LIMITS_URL = ENV.LIMITS_URL
 LIMITS_TIMEOUT_MS = ENV.LIMITS_TIMEOUT_MS
 
-CACHES = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": ENV.REDIS_URL,
-        "KEY_PREFIX": "kpcache",
-        "OPTIONS": {
-            # A store that is away costs a page this long, once: redis-py's connection tries nothing twice.
-            # Silence must last longer than one of `images.endings`' waits, which share these connections.
-            "SOCKET_CONNECT_TIMEOUT": 0.5,
-            "SOCKET_TIMEOUT": 1.0,
-        },
-    }
+_CACHE = {
+    "LOCATION": ENV.REDIS_URL,
+    "KEY_PREFIX": "kpcache",
+    "OPTIONS": {
+        # A store that is away costs a page this long, once: redis-py's connection tries nothing twice.
+        # Silence must last longer than one of `images.endings`' waits, which share these connections.
+        "SOCKET_CONNECT_TIMEOUT": 0.5,
+        "SOCKET_TIMEOUT": 1.0,
+    },
 }
+CACHES = {
+    "default": {"BACKEND": "django_redis.cache.RedisCache", **_CACHE},
+    "endpoint_limits": {"BACKEND": "accounts.endpoint_limits.counts.CountsCache", **_CACHE},
+}
+RATELIMIT_USE_CACHE = "endpoint_limits"
 
 STORAGES = {
     # Uploads and results: never served by path, only through a download's token.

@@ -9,6 +9,7 @@ import redis
 from django.conf import settings
 from django.db import connection
 
+from accounts.endpoint_limits import limiter
 from koalapanel.env import store_socket
 from tests import browser, databases
 from tests.servers import limit_store, valkey_binary
@@ -37,9 +38,10 @@ def valkey_server() -> Iterator[str]:
 
 @pytest.fixture
 def valkey(valkey_server: str) -> Iterator[redis.Redis]:
-    """The session's Valkey, empty."""
+    """The session's Valkey, empty; nor does this process remember what endpoint limits were in it."""
     client = redis.Redis.from_url(valkey_server)
     client.flushall()
+    limiter.forget()
     yield client
     client.close()
 

@@ -9,6 +9,7 @@ from django.test import RequestFactory
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
+from accounts.endpoint_limits import limiter
 from accounts.models import User
 from koalapanel.store_down import StoreDownMiddleware
 
@@ -25,9 +26,12 @@ def store_that_is_away(request, settings):
         if request.param == "nobody listens":
             server.close()
         caches = copy.deepcopy(settings.CACHES)
-        caches["default"]["LOCATION"] = f"redis://127.0.0.1:{port}/0"
+        for cache in caches.values():
+            cache["LOCATION"] = f"redis://127.0.0.1:{port}/0"
         settings.CACHES = caches
+        limiter.forget()
         yield
+        limiter.forget()
         get_redis_connection("default").connection_pool.disconnect()
 
 
