@@ -6,3 +6,6 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.endpoint_limits import rates  # noqa: F401  (connects its signal receivers)
+        from accounts.mail import letters, outboxes
+
+        outboxes.register(letters.OUTBOX)

@@ -194,7 +194,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "options": {"expires": 3600},
     },
     "send the mail that is owed": {
-        "task": "usage.send_notices",
+        "task": "usage.send_mail",
         "schedule": 5.0,
         "options": {"expires": 5},
     },

@@ -12,6 +12,7 @@ from django.db import connection
 from accounts.endpoint_limits import limiter
 from koalapanel.env import store_socket
 from tests import browser, databases
+from tests.mail_server import MailServer
 from tests.servers import limit_store, valkey_binary
 
 # Without its mark or one of these, pytest-django lets no test near a database.
@@ -44,6 +45,18 @@ def valkey(valkey_server: str) -> Iterator[redis.Redis]:
     limiter.forget()
     yield client
     client.close()
+
+
+@pytest.fixture
+def mail_server(settings, valkey: redis.Redis) -> Iterator[MailServer]:
+    """The mail server that is in the settings; the cache, where its rests are kept, is empty."""
+    server = MailServer()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", server.port, 5
+    settings.BASE_URL = "https://panel.example.com"
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,15 @@ class UsageConfig(AppConfig):
     name = "usage"
 
     def ready(self) -> None:
+        from accounts.mail import outboxes
         from usage import (
             announcements,  # noqa: F401  (connects its signal receivers)
             api_routes,
         )
         from usage.escalation.memory import SqlMemory
         from usage.limits.store import limit_store
+        from usage.mail.outbox import OUTBOX
 
         limit_store().memory = SqlMemory()
         api_routes.register()
+        outboxes.register(OUTBOX)

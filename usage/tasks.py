@@ -8,11 +8,11 @@ from celery import shared_task
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
+from accounts.mail import sending, waking
 from usage import announcements
 from usage.books import booking, retention
 from usage.escalation import following, reactivation
 from usage.limits.store import LimitStore, limit_store
-from usage.mail import sending
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +44,10 @@ def announce_ladder() -> int:
     return _with_the_store(announcements.announce_ladder_in_force)
 
 
-@shared_task(name="usage.send_notices", soft_time_limit=sending.SOFT_LIMIT, time_limit=sending.HARD_LIMIT)
-def send_notices() -> int:
+@shared_task(name=waking.SEND_MAIL, soft_time_limit=sending.SOFT_LIMIT, time_limit=sending.HARD_LIMIT)
+def send_mail() -> int:
     """Send the mail that is owed; gives the number of emails sent."""
-    return _or_later(sending.send_notices, DATABASE)
+    return _or_later(sending.send_what_is_due, DATABASE)
 
 
 def _with_the_store(do: Callable[[LimitStore], int]) -> int:

@@ -2,11 +2,21 @@
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 
-from accounts.mail.seal import seal, unseal
+from django.core.mail import EmailMessage
+from django.db import transaction
+
+from accounts.mail.message import message_of
+from accounts.mail.outboxes import Outbox, Pointless
+from accounts.mail.waking import wake_worker
 from accounts.models import Letter
+from accounts.sealing import BrokenSeal, seal, unseal
 
+PURPOSE = "letters"  # of the seal
 LONGEST_ADDRESS = 254
+# A link in a letter works for three days: one that comes later than this leaves too little of them.
+WORTH_SENDING = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ def owe_letter(
     """Owe one address an email, in the caller's transaction.
 
     `kind` is the name of its template, for staff to read: at most 60 characters, none of them a secret. The
-    subject is put into one line. Of `text` a line is a paragraph, however long: it is wrapped when it is sent.
+    subject is put into one line. Of `text` a line is a paragraph, however long; it is wrapped.
     """
     letter = Letter(kind=kind, recipient=recipient)
     if len(recipient) > LONGEST_ADDRESS:
@@ -40,11 +50,34 @@ def owe_letter(
         letter.error = "The address is too long to be one."
     else:
         content = Content(" ".join(subject.split()), text, html, reply_to)
-        letter.sealed = seal(json.dumps(asdict(content)))
+        letter.sealed = seal(PURPOSE, json.dumps(asdict(content)))
     letter.save()
+    # Somebody may be waiting for it. Should the queue be out of order, beat comes by.
+    transaction.on_commit(wake_worker, robust=True)
     return letter
 
 
 def content_of(letter: Letter) -> Content:
-    """Raises `accounts.mail.seal.BrokenSeal`."""
-    return Content(**json.loads(unseal(letter.sealed)))
+    """Raises `accounts.sealing.BrokenSeal`."""
+    return Content(**json.loads(unseal(PURPOSE, letter.sealed)))
+
+
+def email_of(letter: Letter, now: datetime) -> EmailMessage:
+    if letter.created_at + WORTH_SENDING < now:
+        raise Pointless(f"It couldn't be sent in time: {letter.error or 'nobody tried'}")
+    try:
+        content = content_of(letter)
+    except BrokenSeal as error:
+        raise Pointless(str(error)) from error
+    return message_of(
+        letter,
+        letter.recipient,
+        content.subject,
+        content.text,
+        html=content.html,
+        reply_to=content.reply_to,
+    )
+
+
+# Before all others: people wait for these.
+OUTBOX = Outbox(rank=0, mails=Letter.objects.all(), email_of=email_of)

@@ -10,7 +10,7 @@ from accounts.models.owed_mail import OwedMail, OwedMailQuerySet
 class Letter(OwedMail):
     """One email to one address.
 
-    Links that open an account may be in it, so its content is kept sealed (`accounts.mail.seal`) and leaves
+    Links that open an account may be in it, so its content is kept sealed (`accounts.sealing`) and leaves
     with its delivery.
     """
 

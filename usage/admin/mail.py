@@ -7,9 +7,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 
+from accounts.mail import pauses
 from usage.admin.read_only import ReadOnlyAdmin
 from usage.admin.subjects import in_words
-from usage.mail import pauses
 from usage.models import Notice
 
 

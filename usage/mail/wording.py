@@ -1,24 +1,19 @@
 """What an email says: the templates in templates/usage/mail, filled with a notice's facts."""
 
-import re
-import textwrap
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from accounts.mail.message import message_of
 from usage import subjects
 from usage.escalation.ladder import SUSPENDED, WARNED
 from usage.escalation.policy import read_ladder
 from usage.guard.answers import explain_url
 from usage.models import Notice
 from usage.spans import HOUR_SECONDS
-
-WIDTH = 76
 
 # The facts that are times. Notices keep them as text.
 _TIMES = ("until", "resets_at")
@@ -33,18 +28,7 @@ def email_of(notice: Notice, now: datetime) -> EmailMessage:
     with timezone.override(UTC):  # every time that an email tells is one
         subject = render_to_string(f"usage/mail/{notice.kind}_subject.txt", context)
         body = render_to_string(f"usage/mail/{notice.kind}.txt", context)
-    return EmailMessage(
-        # In one line: a header can't hold what a key's name may.
-        " ".join(subject.split()),
-        _wrapped(body),
-        to=[notice.key.owner.email],
-        headers={
-            # Of the notice, not of the attempt: who gets it twice can tell.
-            "Message-ID": f"<{notice.kind}.{notice.pk}.{notice.created_at:%Y%m%d%H%M%S}@{_host()}>",
-            # Asks other machines for no answer (RFC 3834).
-            "Auto-Submitted": "auto-generated",
-        },
-    )
+    return message_of(notice, notice.key.owner.email, subject, body)
 
 
 def time_of(notice: Notice, fact: str) -> datetime | None:
@@ -70,16 +54,3 @@ def _context(notice: Notice, now: datetime) -> dict[str, Any]:
         "strikes_to_suspension": ladder.steps[SUSPENDED].strikes,
         "decay_hours": ladder.decay_seconds // HOUR_SECONDS,
     }
-
-
-def _wrapped(body: str) -> str:
-    """In the templates a paragraph is a line, however long. Empty ones that come together are one."""
-    lines = (
-        textwrap.fill(line, WIDTH, break_long_words=False, break_on_hyphens=False)
-        for line in body.splitlines()
-    )
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
-
-
-def _host() -> str:
-    return urlsplit(settings.BASE_URL).hostname or "localhost"

@@ -9,16 +9,16 @@ import logging
 import smtplib
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db.models import F
 from django.utils import timezone
 
-from usage.mail import pauses
-from usage.mail.wording import email_of, time_of
-from usage.models import Notice
+from accounts.mail import outboxes, pauses
+from accounts.mail.outboxes import Outbox, Pointless
+from accounts.models.owed_mail import OwedMail
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +27,12 @@ logger = logging.getLogger(__name__)
 RUN_SECONDS = 30
 SOFT_LIMIT = 60
 HARD_LIMIT = 90
-# A notice is its sender's for longer than that can live.
+# A mail is its sender's for longer than that can live.
 CLAIM = timedelta(minutes=5)
-# How many notices a run reads; the next run is seconds away.
+# How many mails are read at a time, of each outbox.
 BATCH = 500
+
+Due = tuple[Outbox[Any], OwedMail]
 
 SERVICE_CLOSES = 421  # "I hang up", in answer to anything (RFC 5321)
 
@@ -47,36 +49,48 @@ class Unsendable(Exception):
         self.for_good = for_good
 
 
-def send_notices() -> int:
+def send_what_is_due() -> int:
     """Send what is due; gives the number of emails sent. A server that fails is left alone for a while."""
     now = timezone.now()
     with pauses.one_at_a_time(HARD_LIMIT) as our_turn:
         if not our_turn or pauses.is_resting(now):
             return 0
-        due = list(Notice.objects.due(now).select_related("key__owner", "key__tier")[:BATCH])
+        due = _due(now)
         try:
             return _send_all(due) if due else 0
         except ServerTrouble as trouble:
             pauses.rest(timezone.now())
             logger.warning("Mail waits: %s", trouble)
             # So that staff see what they wait for. They stay due, and go out as soon as the server is back.
-            Notice.objects.due(now).update(error=_line(trouble))
+            for outbox in outboxes.registered():
+                outbox.mails.due(now).update(error=_line(trouble))
             return 0
 
 
-def _send_all(due: list[Notice]) -> int:
-    """Send these over one connection until they, or our time, are over. Raises `ServerTrouble`."""
+def _due(now: datetime) -> list[Due]:
+    """What is to be sent, one outbox after the other."""
+    return [(outbox, mail) for outbox in outboxes.registered() for mail in outbox.mails.due(now)[:BATCH]]
+
+
+def _send_all(due: list[Due]) -> int:
+    """Send these over one connection, and what is owed meanwhile, until our time is over.
+
+    Raises `ServerTrouble`.
+    """
     connection, sent, end = get_connection(), 0, time.monotonic() + RUN_SECONDS
     try:
         try:
             connection.open()
         except (OSError, SoftTimeLimitExceeded) as error:
             raise ServerTrouble(f"the mail server can't be used: {_said(error)}") from error
-        for notice in due:
-            if time.monotonic() > end:
-                break
-            if claim(notice):
-                sent += send(notice, connection)
+        while due:
+            for outbox, mail in due:
+                if time.monotonic() > end:
+                    return sent
+                if mail.claim(timezone.now() + CLAIM):
+                    sent += _send(outbox, mail, connection)
+            # Whoever owed a letter meanwhile woke a worker that left the server to us.
+            due = _due(timezone.now())
         return sent
     finally:
         # What is sent is sent, whether or not the server says goodbye.
@@ -84,63 +98,35 @@ def _send_all(due: list[Notice]) -> int:
             connection.close()
 
 
-def claim(notice: Notice) -> bool:
-    """Whether this notice is ours to send now: it is still due as it was when we read it.
-
-    Its due time moves on: whatever becomes of us, it is due again when our claim is over.
-    """
-    until = timezone.now() + CLAIM
-    unclaimed = Notice.objects.waiting().filter(pk=notice.pk, due_at=notice.due_at)
-    if not unclaimed.update(due_at=until, attempts=F("attempts") + 1):
-        return False
-    notice.due_at, notice.attempts = until, notice.attempts + 1
-    return True
-
-
-def send(notice: Notice, connection: BaseEmailBackend) -> bool:
-    """Send a claimed notice and book what became of it. Raises `ServerTrouble`, having booked that."""
+def _send(outbox: Outbox[Any], mail: OwedMail, connection: BaseEmailBackend) -> bool:
+    """Send a claimed mail and book what became of it. Raises `ServerTrouble`, having booked that."""
     now = timezone.now()
     try:
-        email = _made(notice, now)
-        if why_not := _why_not(notice, now):
-            notice.give_up(now, why_not)
-            return False
-        _deliver(email, connection)
+        _deliver(_made(outbox, mail, now), connection)
+    except Pointless as pointless:
+        mail.give_up(now, _line(pointless))
+        return False
     except Unsendable as unsendable:
-        pause = pauses.LONGEST if unsendable.for_good else pauses.pause_after(notice.attempts)
-        notice.postpone(now + pause, _line(unsendable))
-        logger.warning("The email %s waits: %s", notice, unsendable)
+        pause = pauses.LONGEST if unsendable.for_good else pauses.pause_after(mail.attempts)
+        mail.postpone(now + pause, _line(unsendable))
+        logger.warning("The email %s waits: %s", mail, unsendable)
         return False
     except ServerTrouble as trouble:
         # Should this email be what the server can't bear, then the others come first from now on.
-        notice.postpone(now + pauses.pause_after(notice.attempts), _line(trouble))
+        mail.postpone(now + pauses.pause_after(mail.attempts), _line(trouble))
         raise
-    notice.book_as_sent(timezone.now())
+    mail.book_as_sent(timezone.now())
     pauses.rest_no_more()
     return True
 
 
-def _why_not(notice: Notice, now: datetime) -> str | None:
-    """Why nobody would gain by this email, if so."""
-    owner = notice.key.owner
-    if not owner.is_active:
-        return "The account is not active."
-    if not owner.email:
-        return "The account has no email address."
-    if notice.kind in Notice.QUOTA_KINDS:
-        if not owner.wants_quota_emails:
-            return "The owner has switched these emails off."
-        resets_at = time_of(notice, "resets_at")
-        if resets_at is not None and resets_at <= now:
-            return "The day was over before it could be sent."
-    return None
-
-
-def _made(notice: Notice, now: datetime) -> EmailMessage:
+def _made(outbox: Outbox[Any], mail: OwedMail, now: datetime) -> EmailMessage:
     try:
-        return email_of(notice, now)
+        return outbox.email_of(mail, now)
+    except Pointless:
+        raise
     except Exception as error:
-        # Whatever it is, it is this notice's, and must not keep the others.
+        # Whatever it is, it is this mail's, and must not keep the others.
         raise Unsendable(f"It can't be made: {_said(error)}", for_good=True) from error
 
 
@@ -180,5 +166,5 @@ def _answered(code: int, text: bytes | str) -> str:
 
 
 def _line(error: Exception) -> str:
-    """What fits into a notice's error. A server may answer anything, even what SQL can't keep."""
+    """What fits into a mail's error. A server may answer anything, even what SQL can't keep."""
     return "".join(c if c.isprintable() else " " for c in str(error))[:300]
