@@ -1,9 +1,13 @@
 """Whoever a limit counts against: an API key, or the network of an anonymous address."""
 
+import contextlib
 import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 
+from accounts.client_address import Address
+from accounts.keys.allow_list import Network
 from accounts.models import ApiKey, KeySecret, Tier
 from accounts.tiers import Limits
 
@@ -18,7 +22,8 @@ class Subject:
 
     `id` is `k:<key id>` or `ip:<network>`; `account_id`, `key_id` and `key_start` are a key's, `secret_id` is
     that of the secret which was presented. `refusal` is the code that answers for it before any limit is
-    asked (`key_revoked`, …), or `None`. A key with `allowed_networks` is good from these alone.
+    asked (`key_revoked`, …), or `None`; where it is that another secret has replaced this one, `replaced_at`
+    says since when. A key with `allowed_networks` is good from these alone. Times are in Unix seconds.
     """
 
     id: str
@@ -30,10 +35,10 @@ class Subject:
     key_start: str = ""
     key_revision: int = 0
     refusal: str | None = None
-    expires_at: float | None = None  # Unix seconds; when its secret is rotated out, if that is sooner
+    expires_at: float | None = None  # when its secret is rotated out, if that is sooner
     secret_id: int | None = None
-    is_rotated_out: bool = False
-    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    replaced_at: float | None = None
+    allowed_networks: tuple[Network, ...] | None = None
 
     @property
     def is_suspended(self) -> bool:
@@ -43,6 +48,14 @@ class Subject:
     @property
     def bucket(self) -> int:
         return bucket_of(self.id)
+
+    def has_ended(self, now: float) -> bool:
+        """Whether it was good until a moment that has passed; SQL says what it is since."""
+        return self.expires_at is not None and self.expires_at <= now and self.refusal is None
+
+    def is_allowed_from(self, address: Address) -> bool:
+        """`address` as `accounts.client_address` gives it: IPv4-mapped IPv6 is IPv4."""
+        return self.allowed_networks is None or any(address in network for network in self.allowed_networks)
 
 
 def bucket_of(subject_id: str) -> int:
@@ -73,7 +86,7 @@ def of_key(key: ApiKey) -> Subject:
         key_revision=key.revision,
         refusal=_refusal(key),
         expires_at=None if key.expires_at is None else key.expires_at.timestamp(),
-        allowed_networks=tuple(ip_network(text) for text in key.allowed_networks),
+        allowed_networks=tuple(_networks(key.allowed_networks)) if key.allowed_networks else None,
     )
 
 
@@ -81,13 +94,13 @@ def of_secret(secret: KeySecret) -> Subject:
     """The subject of a secret that was read with its key, tier and owner: its key, while both last."""
     subject = of_key(secret.key)
     ends = [at for at in (secret.key.expires_at, secret.retires_at) if at is not None]
-    rotated_out = secret.is_rotated_out
+    is_replaced = subject.refusal is None and secret.is_rotated_out
     return replace(
         subject,
-        refusal=subject.refusal or ("key_expired" if rotated_out else None),
+        refusal="key_expired" if is_replaced else subject.refusal,
         expires_at=min(ends).timestamp() if ends else None,
         secret_id=secret.pk,
-        is_rotated_out=rotated_out,
+        replaced_at=secret.retires_at.timestamp() if is_replaced and secret.retires_at else None,
     )
 
 
@@ -102,3 +115,10 @@ def _refusal(key: ApiKey) -> str | None:
     if key.status == ApiKey.Status.SUSPENDED:
         return SUSPENSION
     return "key_expired" if key.has_expired else None
+
+
+def _networks(texts: Iterable[str]) -> Iterator[Network]:
+    """An allow-list's networks. What can't be read is left out: a broken list lets nobody in."""
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            yield ip_network(text)

@@ -8,6 +8,7 @@ from accounts.models import ApiKey, User
 from tests.usage.clock import Clock
 from usage.escalation.ladder import Ladder
 from usage.guard.local_hits import LocalHits, local_hits
+from usage.guard.used_secrets import used_secrets
 from usage.limits.breaker import Breaker
 from usage.limits.store import limit_store
 from usage.subjects import BUCKETS
@@ -21,8 +22,9 @@ def a_process_that_has_just_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr(limit_store(), "breaker", Breaker())
     monkeypatch.setattr(limit_store(), "ladder", Ladder(revision=1))
-    monkeypatch.setattr(LocalHits, "_begin", lambda self: None)
+    monkeypatch.setattr(LocalHits, "begin", lambda self: None)
     local_hits()._start_over()
+    used_secrets()._start_over()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts import api_keys
+from accounts.client_address import Address
 from usage.escalation.ladder import COOLDOWN, Ladder
 from usage.limits import headers
 from usage.limits.decision import Decision
@@ -23,6 +24,7 @@ _WHY_REFUSED = {
     "key_expired": "This key has expired. Create a new one in the panel.",
     "key_suspended": "This key is suspended until a person reactivates it: ask for that on its page, {url}",
 }
+_REPLACED = "This secret was replaced by {start}… and ended at {at:%Y-%m-%d %H:%M:%S} UTC. Use the new one."
 
 
 def over_limit(route: ApiRoute, accept: str, subject: Subject, decision: Decision, ladder: Ladder) -> Refusal:
@@ -79,13 +81,27 @@ def _over(kind: Kind, decision: Decision) -> str:
 
 def refused_key(route: ApiRoute, accept: str, key: str, subject: Subject | None) -> Refusal:
     """401 or 403 for a key that is malformed, unknown (no subject), revoked, expired or suspended."""
-    if subject is not None and subject.refusal is not None:
+    if subject is not None and subject.replaced_at is not None:
+        code = "key_expired"
+        detail = _REPLACED.format(start=subject.key_start, at=time_of(int(subject.replaced_at)))
+    elif subject is not None and subject.refusal is not None:
         code, detail = subject.refusal, _WHY_REFUSED[subject.refusal].format(url=explain_url(subject))
     else:
         code, detail = "invalid_key", _why_invalid(key)
     return refusal(
         code,
         detail,
+        dialect=route.dialect,
+        accept=accept,
+        headers=headers.of_nobody(int(time.time())),
+    )
+
+
+def from_elsewhere(route: ApiRoute, accept: str, address: Address) -> Refusal:
+    """403 for a good key that came from an address which its allow-list hasn't."""
+    return refusal(
+        "ip_not_allowed",
+        f"This key's allow-list doesn't have your address, {address}. Its owner can add it in the panel.",
         dialect=route.dialect,
         accept=accept,
         headers=headers.of_nobody(int(time.time())),

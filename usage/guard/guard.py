@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import redis
 from django.db import Error as SqlError
 
-from accounts.client_address import client_network
+from accounts.client_address import client_address, client_network
 from usage import routes
 from usage.escalation import following, recording
 from usage.guard import answers
@@ -24,11 +24,12 @@ from usage.guard.known_subjects import KnownSubjects
 from usage.guard.late_settlements import LateSettlements
 from usage.guard.local_hits import local_hits
 from usage.guard.presented_key import presented_key
+from usage.guard.used_secrets import used_secrets
 from usage.limits import headers
 from usage.limits.decision import Decision
 from usage.limits.kinds import Kind, Verdict
 from usage.limits.link import LimitStoreDown, NotAsked
-from usage.limits.outcomes import ADMITTED, SUSPENDED, UNAVAILABLE
+from usage.limits.outcomes import ADMITTED, ELSEWHERE, SUSPENDED, UNAVAILABLE
 from usage.limits.refusals import Refusal
 from usage.limits.share import LocalShares
 from usage.limits.store import FAILED, UNDONE, WELL, limit_store
@@ -71,6 +72,7 @@ class Guard:
         self._blocks = KnownBlocks()
         self._shares = LocalShares()
         self._hits = local_hits()
+        self._used = used_secrets()
         self._late = LateSettlements(self._store)
         self._complained_at = -COMPLAINT_SECONDS
 
@@ -91,11 +93,12 @@ class Guard:
     def _check(self, request: Request) -> Admission | Refusal:
         route = request.route
         subject = self._subject(request)
-        if subject is None or _is_refused(subject, route):
+        if subject is None or _is_refused(subject, request):
             return self._refuse_key(request, subject)
         if route.charged:
             block = self._blocks.recall(subject.id)
             if block is not None:
+                self._used.note(subject.secret_id, block.now)
                 self._count(request, subject, block.outcome, block.now)
                 return self._refuse(request, subject, block)
         lease = self._store.new_lease() if route.charged else None
@@ -105,7 +108,7 @@ class Guard:
                 self._known.before_sql()
                 self._store.reload_ladder()
                 fresh = self._subject(request, fresh=True)
-                if fresh is None or _is_refused(fresh, route):
+                if fresh is None or _is_refused(fresh, request):
                     return self._refuse_key(request, fresh)
                 subject = fresh
                 # Should SQL still be behind (a replica), what it says is the best we have.
@@ -117,6 +120,7 @@ class Guard:
             return self._without_store(request, subject)
         if decision.verdict is Verdict.SUSPENDED and not route.open_to_suspended:
             return self._suspend(request, subject, decision)
+        self._used.note(subject.secret_id, decision.now)
         if decision.verdict is not Verdict.BLOCKED:
             self._blocks.forget(subject.id)
         if lease is None or decision.verdict is Verdict.ADMITTED:
@@ -144,6 +148,10 @@ class Guard:
         return answers.over_limit(request.route, request.accept, subject, decision, self._store.ladder)
 
     def _refuse_key(self, request: Request, subject: Subject | None) -> Refusal:
+        if subject is not None and not _is_shut(subject, request.route):
+            self._known.doubt_key(request.key or "")
+            self._count(request, subject, ELSEWHERE)
+            return answers.from_elsewhere(request.route, request.accept, client_address(request.environ))
         if subject is not None and subject.is_suspended and request.route.charged:
             self._count(request, subject, SUSPENDED)
         return answers.refused_key(request.route, request.accept, request.key or "", subject)
@@ -165,6 +173,7 @@ class Guard:
         """While the limit store is down: known blocks hold, nothing that starts a job goes on, other charged
         routes go on within this process's share of the limit, and no state is guessed."""
         route = request.route
+        self._used.note(subject.secret_id, int(time.time()))
         if not route.charged:
             return Admission(route, subject, headers.of_limits(subject.limits), None)
         block = self._blocks.recall(subject.id, math.inf)
@@ -204,6 +213,13 @@ class Guard:
         return self._known.by_key(request.key, fresh=fresh)
 
 
-def _is_refused(subject: Subject, route: ApiRoute) -> bool:
-    """Whether the key itself is refused; a suspended one keeps the downloads it has paid for."""
+def _is_refused(subject: Subject, request: Request) -> bool:
+    """Whether the key itself is refused, or where it comes from: whatever its limits have left."""
+    if subject.refusal is None and subject.allowed_networks is None:
+        return False
+    return _is_shut(subject, request.route) or not subject.is_allowed_from(client_address(request.environ))
+
+
+def _is_shut(subject: Subject, route: ApiRoute) -> bool:
+    """Whether the key is refused from anywhere; a suspended one keeps the downloads it has paid for."""
     return subject.refusal is not None and not (route.open_to_suspended and subject.is_suspended)

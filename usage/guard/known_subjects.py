@@ -17,7 +17,8 @@ from usage import subjects
 from usage.subjects import Subject
 
 GOOD_SECONDS = 60.0
-# A key that is refused here never reaches the limit store, so nothing tells us that it is good again.
+# A key that is refused here never reaches the limit store, so nothing tells us that it is good again, or
+# good from another address.
 REFUSED_SECONDS = 5.0
 UNKNOWN_SECONDS = 5.0
 
@@ -44,6 +45,12 @@ class _Bounded(dict[Any, tuple[float, Subject | None]]):
                 del self[next(iter(self))]
             self[name] = (time.monotonic() + seconds, subject)
 
+    def keep_no_longer_than(self, seconds: float, name: Any) -> None:
+        with self._lock:
+            known = self.get(name)
+            if known is not None:
+                self[name] = (min(known[0], time.monotonic() + seconds), known[1])
+
 
 class KnownSubjects:
     """Thread-safe. At most `capacity` keys and as many networks are kept.
@@ -64,11 +71,14 @@ class KnownSubjects:
 
         SQL only for a cold key, or when the caller knows that the copy kept here is stale (`fresh`).
         """
-        name = blake2b(text.encode(), key=_HASH_KEY, digest_size=16).digest()
+        name = _name(text)
         if not fresh:
             known = self._keys.get(name)
             if known is not None and known[0] > time.monotonic():
-                return known[1]
+                subject = known[1]
+                # By the clock on the wall: a secret ends at a time that people were told.
+                if subject is None or subject.expires_at is None or not subject.has_ended(time.time()):
+                    return subject
         # A well-formed key is all that is ever looked up.
         if not api_keys.is_well_formed(text):
             return None
@@ -86,6 +96,10 @@ class KnownSubjects:
         self._keys.keep(name, subject, _seconds_to_keep(subject))
         return subject
 
+    def doubt_key(self, text: str) -> None:
+        """A good key was refused for where it came from: soon ask whether it may come from there by now."""
+        self._keys.keep_no_longer_than(REFUSED_SECONDS, _name(text))
+
     def by_network(self, network: str, *, fresh: bool = False) -> Subject:
         """The guest behind a network; SQL as for a key, for the anonymous tier."""
         if not fresh:
@@ -98,9 +112,9 @@ class KnownSubjects:
         return subject
 
 
+def _name(text: str) -> bytes:
+    return blake2b(text.encode(), key=_HASH_KEY, digest_size=16).digest()
+
+
 def _seconds_to_keep(subject: Subject) -> float:
-    if subject.refusal is not None:
-        return REFUSED_SECONDS
-    if subject.expires_at is not None:
-        return min(GOOD_SECONDS, subject.expires_at - time.time())
-    return GOOD_SECONDS
+    return GOOD_SECONDS if subject.refusal is None else REFUSED_SECONDS

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping
 from functools import cache
 from multiprocessing import util
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 
@@ -35,11 +35,20 @@ LONGEST_AGENT = 200
 Hit = tuple[str, int, str, str]  # subject, Unix minute, route, outcome
 
 
+class Companion(Protocol):
+    """What goes to the store by the same thread: there is one alone that hears of a process's end."""
+
+    def flush(self) -> bool: ...
+
+    def end(self) -> None: ...
+
+
 class LocalHits:
     """Thread-safe; one per process. Its thread begins with the first hit."""
 
     def __init__(self, store: LimitStore) -> None:
         self._store = store
+        self._companions: list[Companion] = []
         self._start_over()
         os.register_at_fork(after_in_child=self._start_over)
 
@@ -66,7 +75,7 @@ class LocalHits:
                 self._waiting[hit] = (1, _sample(environ))
             else:
                 self._lost += 1
-        self._begin()
+        self.begin()
         if self._is_ending:
             self.flush()
 
@@ -80,7 +89,11 @@ class LocalHits:
             self._sampled.add(hit)
             if hit not in self._waiting and len(self._waiting) < CAPACITY:
                 self._waiting[hit] = (0, _sample(environ))
-        self._begin()
+        self.begin()
+
+    def bring_along(self, companion: Companion) -> None:
+        """Have the thread bring what another one has, too. Whoever has any calls `begin`."""
+        self._companions.append(companion)
 
     def flush(self) -> bool:
         """Bring what has come together; gives whether nothing is left waiting."""
@@ -120,22 +133,28 @@ class LocalHits:
                 self._batches.append((batch, bucket, tallies[first : first + TALLIES_AT_A_TIME]))
         return bool(self._batches)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """There is something to bring."""
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
                     # Both the ends of a process and those of a forked one. (`atexit` is for the first alone.)
-                    util.Finalize(None, self.end, exitpriority=1)
+                    util.Finalize(None, self._end_all, exitpriority=1)
                     self._thread = threading.Thread(target=self._run, name="local hits", daemon=True)
                     self._thread.start()
 
     def _run(self) -> None:
         while not process_end.wait(FLUSH_SECONDS):
-            try:
-                self.flush()
-            except Exception:
-                logger.exception("Hits could not be brought to the limit store")
-        self.end()
+            for one in (self, *self._companions):
+                try:
+                    one.flush()
+                except Exception:
+                    logger.exception("What came together could not be brought to the limit store")
+        self._end_all()
+
+    def _end_all(self) -> None:
+        for one in (self, *self._companions):
+            one.end()
 
 
 def _sample(environ: Mapping[str, Any]) -> str:

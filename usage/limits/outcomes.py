@@ -3,6 +3,7 @@
 ADMITTED = "admitted"
 COOLDOWN, BLOCKED, SUSPENDED = "cooldown", "blocked", "suspended"  # refused by the ladder
 UNAVAILABLE = "unavailable"  # refused because the limit store was down
+ELSEWHERE = "ip_not_allowed"  # refused because it came from an address that the key's allow-list hasn't
 FAILED = "failed"  # admitted as well, and answered with an error
 
 # What refuses requests, and the column of the books that counts it.
@@ -14,6 +15,7 @@ HITS = {
     BLOCKED: "blocked_hits",
     SUSPENDED: "blocked_hits",
     UNAVAILABLE: "other_hits",
+    ELSEWHERE: "other_hits",
 }
 
 # Of these, what the ladder refuses, whatever the limits have left.

@@ -18,6 +18,7 @@ REFUSED_BY = {
     "blocked": "Block",
     "suspended": "Suspension",
     "unavailable": "Limits unavailable",
+    "ip_not_allowed": "Not on the allow-list",
 }
 UNITS = {
     "day": "requests per UTC day",

@@ -8,12 +8,10 @@ import signal
 import http_sf
 import pytest
 from django.db import OperationalError, connection
-from django.test import Client
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts import api_keys
 from accounts.models import ApiKey, Tier
-from tests.usage.wsgi_client import WsgiClient
 from usage import routes
 from usage.guard.guard import Guard
 from usage.guard.known_subjects import KnownSubjects
@@ -37,17 +35,6 @@ RATE_HEADERS = {
 @pytest.fixture(autouse=True)
 def _clock(driven_clock):
     return driven_clock
-
-
-@pytest.fixture(params=[Client, WsgiClient], ids=["middleware", "wsgi"])
-def new_client(request):
-    """Through Django's middleware, and through the door before Django: both must be the same guard."""
-    return lambda: request.param(raise_request_exception=False)
-
-
-@pytest.fixture
-def api(new_client):
-    return new_client()
 
 
 def bearer(text):

@@ -15,7 +15,7 @@ from usage.guard.local_hits import LocalHits
 from usage.limits.store import LimitStore, limit_store
 from usage.subjects import bucket_of
 
-BEGIN = LocalHits._begin  # which other tests go without
+BEGIN = LocalHits.begin  # which other tests go without
 GUEST = {"REMOTE_ADDR": "203.0.113.7", "HTTP_USER_AGENT": "curl/8.5"}
 
 
@@ -168,7 +168,7 @@ def test_a_forked_child_leaves_what_its_parent_counted_to_the_parent(hits, minut
 
 def count_and(end, url, clock, minute, counted):
     """In a forked process, as granian's are, whose thread would bring hits once in a minute."""
-    LocalHits._begin = BEGIN
+    LocalHits.begin = BEGIN
     local_hits.FLUSH_SECONDS = 60
     signal.set_wakeup_fd(-1)
     # Python's own handler only runs when the main thread has time for it.
