@@ -203,19 +203,53 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
 # --- People ----------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.sign_in.backend.EmailBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+ACCOUNT_ADAPTER = "accounts.sign_in.adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_FORMS = {"signup": "accounts.sign_in.sign_up_form.SignUpForm"}
-ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_FORMS = {
+    "signup": "accounts.sign_in.sign_up_form.SignUpForm",
+    "login": "accounts.sign_in.sign_in_form.SignInForm",
+    "reset_password": "accounts.sign_in.password_forms.ForgottenPasswordForm",
+    "reset_password_from_key": "accounts.sign_in.password_forms.NewPasswordForm",
+    "add_email": "accounts.sign_in.change_address_form.ChangeAddressForm",
+}
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # a letter after each change of what opens the account
+ACCOUNT_CHANGE_EMAIL = True  # one address an account: a new one replaces the old when it is verified
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # an open browser alone doesn't change the address
+# Strict: an address that another account only asks for keeps nobody from signing up with it.
+ACCOUNT_PREVENT_ENUMERATION = "strict"
+# Requests of one network are counted by our own endpoint limits, whose wait can be told; allauth's windows
+# slide, and would refuse what ours admit. Its counts stay where ours don't look: whom it is about.
+ACCOUNT_RATE_LIMITS = {
+    "login": None,  # the endpoint limit `login`
+    # Wrong passwords for one address from anywhere, whether or not it has an account. Whoever is kept out by
+    # somebody else's guessing sets a new password, which clears the count.
+    "login_failed": "50/h/key",
+    "reauthenticate": None,  # the endpoint limit `login`, and what is wrong counts as `login_failed`
+    # No endpoint limit of ours: accounts and letters made by one network.
+    "signup": "10/m/ip,100/h/ip",
+    # Letters to one address, beside the endpoint limit `password_reset`, which admits up to 30 in an hour.
+    "reset_password": "30/h/key",
+    # New passwords by one link, nearly all of them refused for being too simple.
+    "reset_password_from_key": "20/m/ip",
+    # Letters with a link to verify one address. More is not refused: the last link still works.
+    "confirm_email": "1/m/key,10/h/key",
+    # Guesses at the present password by whoever found a browser open.
+    "change_password": "5/m/user,20/h/user",
+    # Letters to addresses that somebody says are theirs.
+    "manage_email": "10/h/user",
+}
+ALLAUTH_RATE_LIMIT_IPV6_PREFIX = IPV6_PREFIX
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None  # the sign-in page asks
 LOGIN_URL = "account_login"

@@ -1,22 +1,28 @@
-"""The sign-up form: allauth's, which by itself cuts an address to what its column holds."""
-
-from typing import Any
+"""The sign-up form: allauth's, which answers the same whether or not the address has an account."""
 
 from allauth.account.forms import SignupForm
-from django.core.validators import MaxLengthValidator
+from django.contrib.auth.hashers import make_password
+from django.db import IntegrityError
+from django.http import HttpRequest, HttpResponse
 
 from accounts.models import User
+from accounts.sign_in.address_field import WholeAddresses
 
 
-class SignUpForm(SignupForm):  # type: ignore[misc]
-    """Refuses an address longer than an account can keep: a cut one is nobody's, or somebody else's."""
+class SignUpForm(WholeAddresses, SignupForm):  # type: ignore[misc]
+    def validate_unique_email(self, value: str) -> str:
+        """Taken is what an account has. What one is only being changed to would keep its owner out."""
+        self.account_already_exists = User.objects.filter(email=value).exists()
+        return value
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        email = self.fields["email"]
-        email.max_length = User._meta.get_field("email").max_length
-        # The field made its own validator and attribute for Django's 320 characters when it was declared.
-        email.validators = [known for known in email.validators if not isinstance(known, MaxLengthValidator)]
-        email.validators.append(MaxLengthValidator(email.max_length))
-        # With it the browser would cut what is pasted, and say nothing.
-        email.widget.attrs.pop("maxlength", None)
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """The new account, or the answer to who gave a taken address: as if it were new, and as late."""
+        if self.account_already_exists:
+            make_password(self.cleaned_data["password1"])
+        else:
+            try:
+                return super().try_save(request)  # type: ignore[no-any-return]
+            except IntegrityError:
+                # The same form, sent twice at once.
+                self.account_already_exists = True
+        return super().try_save(request)  # type: ignore[no-any-return]

@@ -18,7 +18,9 @@ PASSWORD = "eucalyptus leaf nine"
 
 @pytest.fixture
 def ada():
-    return User.objects.create_user("ada@example.com", PASSWORD)
+    ada = User.objects.create_user("ada@example.com", PASSWORD)
+    ada.vouch_for_address()
+    return ada
 
 
 def control(response, name):

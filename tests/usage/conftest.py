@@ -45,7 +45,9 @@ def driven_clock(valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def owner(db: None) -> User:
-    return User.objects.create_user("olivia@example.com", "correct horse battery")
+    olivia = User.objects.create_user("olivia@example.com", "correct horse battery")
+    olivia.vouch_for_address()
+    return olivia
 
 
 @pytest.fixture
