@@ -178,6 +178,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "book last uses": {
+        "task": "usage.book_last_uses",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "follow changes of the ladder": {
         "task": "usage.follow_changes",
         "schedule": 2.0,

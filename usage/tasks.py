@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.mail import sending, waking
 from usage import announcements
-from usage.books import booking, retention
+from usage.books import booking, last_used, retention
 from usage.escalation import following, reactivation
 from usage.limits.store import LimitStore, limit_store
 
@@ -24,6 +24,12 @@ _away: set[str] = set()
 def book_closed_minutes() -> int:
     """Bring the minutes that are over from the limit store to SQL; gives the number of rows written."""
     return _with_the_store(booking.book_closed_minutes)
+
+
+@shared_task(name="usage.book_last_uses")
+def book_last_uses() -> int:
+    """Bring from the limit store to SQL when secrets were last used; gives the number of secrets."""
+    return _with_the_store(last_used.book_last_uses)
 
 
 @shared_task(name="usage.forget_what_is_old")
