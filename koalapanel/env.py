@@ -17,6 +17,9 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from redis import ConnectionPool
 
+from koalapanel.made_once import made_once
+from koalapanel.signing_key import checked
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # The longest path that fits into a Unix socket's address on every platform (macOS: 104 bytes with the NUL).
@@ -86,7 +89,7 @@ def read_environment() -> Environment:
         WORKER_PROCESSES=_positive(env, "WORKER_PROCESSES", 2),
         KEYS_PER_ACCOUNT=_positive(env, "KEYS_PER_ACCOUNT", 20),
         REQUIRE_STAFF_MFA=_yes_or_no("REQUIRE_STAFF_MFA", False),
-        OIDC_SIGNING_KEY=env.str("OIDC_SIGNING_KEY", default=""),
+        OIDC_SIGNING_KEY=_signing_key("OIDC_SIGNING_KEY"),
         CONTACT_EMAIL=env.str("CONTACT_EMAIL", default=""),
         EMAIL_URL=_address("EMAIL_URL", env.str("EMAIL_URL", default="consolemail://"), env.email_url_config),
         EMAIL_TIMEOUT=_positive(env, "EMAIL_TIMEOUT", 10, largest=30),
@@ -108,22 +111,12 @@ def store_socket(var_dir: Path) -> Path:
 def _secrets_kept_under(var_dir: Path) -> dict[str, str]:
     """The embedded server's secrets: made on first use, readable by their owner alone."""
     path = var_dir / "secrets.json"
-    if not path.exists():
-        # With its database and its uploads in it, it is nobody else's business.
-        var_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = {"SECRET_KEY": secrets.token_urlsafe(48), "KEY_PEPPERS": f"1:{secrets.token_hex(32)}"}
-        draft = path.with_name(f".secrets-{secrets.token_hex(4)}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(made, file)
-        # A link, not a rename: of two processes that start at once, one wins and both read the winner's.
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    kept: dict[str, str] = json.loads(path.read_text())
+    kept: dict[str, str] = json.loads(made_once(path, _make_secrets))
     return kept
+
+
+def _make_secrets() -> str:
+    return json.dumps({"SECRET_KEY": secrets.token_urlsafe(48), "KEY_PEPPERS": f"1:{secrets.token_hex(32)}"})
 
 
 def _secret(name: str, kept: dict[str, str]) -> str:
@@ -131,6 +124,14 @@ def _secret(name: str, kept: dict[str, str]) -> str:
     if not value:
         raise ImproperlyConfigured(f"Set {name}: with DATABASE_URL or REDIS_URL set, no secret is made up.")
     return value
+
+
+def _signing_key(name: str) -> str:
+    """The key as it was told, if it is one; empty without."""
+    text = os.environ.get(name, "").strip()
+    if text:
+        checked(text, name)
+    return text
 
 
 def _peppers(text: str) -> dict[int, bytes]:

@@ -5,8 +5,10 @@ from urllib.parse import urlsplit
 import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
+from django.utils.functional import SimpleLazyObject
 
 from koalapanel.env import BASE_DIR, read_environment
+from koalapanel.signing_key import private_keys
 
 # Lets classes name their model in brackets, as the type checker reads them: `ModelAdmin[Tier]`.
 django_stubs_ext.monkeypatch()
@@ -277,6 +279,17 @@ MFA_FORMS = {
 # Not MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN: it takes a key's answer that was given to any site whatever, and
 # http://localhost, which browsers trust, works without it.
 USERSESSIONS_TRACK_ACTIVITY = False  # a write for each request; see accounts.account.last_seen
+
+# --- Signing in to other services (docs/decisions/0015-identity-provider.md) -------------------------------
+
+IDP_OIDC_ADAPTER = "accounts.identity.adapter.IdentityAdapter"
+# Found, and the first time made, when the first token is signed or somebody asks for the keys.
+IDP_OIDC_PRIVATE_KEYS = SimpleLazyObject(lambda: private_keys(ENV.OIDC_SIGNING_KEY, VAR_DIR))
+IDP_OIDC_AUTHORIZATION_CODE_EXPIRES_IN = 60
+IDP_OIDC_ID_TOKEN_EXPIRES_IN = 5 * 60
+IDP_OIDC_ACCESS_TOKEN_EXPIRES_IN = 60 * 60
+IDP_OIDC_REFRESH_TOKEN_EXPIRES_IN = 30 * 24 * 60 * 60  # from its last use: each use gives a new one
+IDP_OIDC_ROTATE_REFRESH_TOKEN = True
 
 vars().update(environ.Env.email_url_config(ENV.EMAIL_URL))
 EMAIL_TIMEOUT = ENV.EMAIL_TIMEOUT

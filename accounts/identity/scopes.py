@@ -1,0 +1,12 @@
+"""What a service may ask for, and in a person's words what it will learn."""
+
+# By scope, in the order in which pages tell them.
+SCOPES = {
+    "openid": "A number that stands for your account here",
+    "profile": "Your name",
+    "email": "Your email address, once it is verified",
+}
+
+
+def in_words(scopes: list[str]) -> list[str]:
+    return [words for scope, words in SCOPES.items() if scope in scopes]
