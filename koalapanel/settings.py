@@ -226,6 +226,8 @@ ACCOUNT_FORMS = {
     "login": "accounts.sign_in.sign_in_form.SignInForm",
     "reset_password": "accounts.sign_in.password_forms.ForgottenPasswordForm",
     "reset_password_from_key": "accounts.sign_in.password_forms.NewPasswordForm",
+    "change_password": "accounts.sign_in.password_forms.ChangedPasswordForm",
+    "set_password": "accounts.sign_in.password_forms.FirstPasswordForm",
     "add_email": "accounts.sign_in.change_address_form.ChangeAddressForm",
 }
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"

@@ -1,4 +1,4 @@
-"""What allauth asks us: whose request it is, where to lead it, whose an address is, and how a letter is sent."""
+"""What allauth asks us: whose request it is, where to lead it, whose an address is, how a letter is sent."""
 
 from typing import Any
 
@@ -10,12 +10,16 @@ from django.contrib.sites.shortcuts import get_current_site
 from django.db import IntegrityError, transaction
 from django.forms import BaseForm
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts.client_address import client_address
 from accounts.mail.letters import owe_letter
 from accounts.models import User
+
+# In the session, for the page that says where the letter went.
+ADDRESS_TO_VERIFY = "address_to_verify"
 
 _FAILED = "account/messages/email_confirmation_failed.txt"
 
@@ -64,6 +68,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 pass
         self.add_message(request, messages.ERROR, _FAILED, {"email": email_address.email})
         return False
+
+    def respond_email_verification_sent(self, request: HttpRequest, user: User | None) -> HttpResponseBase:
+        """To the page that says so, and to which address. Without a user the sign-up form has noted it."""
+        if user is not None:
+            request.session[ADDRESS_TO_VERIFY] = user.email
+        return super().respond_email_verification_sent(request, user)  # type: ignore[no-any-return]
 
     # --- Letters -----------------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
-"""The two forms of a forgotten password: ask for the link, and set a new one by it. Both are allauth's."""
+"""The forms in which a password is forgotten, set or changed: allauth's."""
 
-from allauth.account.forms import ResetPasswordForm, ResetPasswordKeyForm
+from allauth.account.forms import ChangePasswordForm, ResetPasswordForm, ResetPasswordKeyForm, SetPasswordForm
 
 from accounts.models import User
 from accounts.sign_in.address_field import WholeAddresses
+from accounts.sign_in.password_rules import TellsTheRules
 
 
 class ForgottenPasswordForm(WholeAddresses, ResetPasswordForm):  # type: ignore[misc]
@@ -14,8 +15,18 @@ class ForgottenPasswordForm(WholeAddresses, ResetPasswordForm):  # type: ignore[
         return email
 
 
-class NewPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]
+class NewPasswordForm(TellsTheRules, ResetPasswordKeyForm):  # type: ignore[misc]
+    """By the link that was sent."""
+
     def save(self) -> None:
         """Whoever opens the link reads the mail of that address, so it is verified, too."""
         super().save()
         self.user.vouch_for_address()
+
+
+class ChangedPasswordForm(TellsTheRules, ChangePasswordForm):  # type: ignore[misc]
+    pass
+
+
+class FirstPasswordForm(TellsTheRules, SetPasswordForm):  # type: ignore[misc]
+    """For an account that has none."""
