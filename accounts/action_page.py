@@ -9,6 +9,14 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 
+from accounts.reasons import reason_field
+
+
+class ReasonForm(forms.Form):
+    """For an action that nobody takes without saying why."""
+
+    reason = reason_field()
+
 
 def is_confirmed(request: HttpRequest) -> bool:
     """Whether the action comes from this page, not from the list."""

@@ -63,6 +63,11 @@ def _by_model(rows: str) -> dict[type[Model], list[Model]]:
     found: dict[type[Model], list[Model]] = defaultdict(list)
     for one in serializers.deserialize("json", rows):
         found[type(one.object)].append(one.object)
+        for name, others in (one.m2m_data or {}).items():
+            field = one.object._meta.get_field(name)
+            ours, theirs = f"{field.m2m_field_name()}_id", f"{field.m2m_reverse_field_name()}_id"
+            through = field.remote_field.through
+            found[through] += [through(**{ours: one.object.pk, theirs: other}) for other in others]
     return found
 
 

@@ -1,5 +1,5 @@
-"""Django's admin for accounts, tiers and keys."""
+"""Django's admin for accounts and roles, tiers, keys, limits on endpoints, messages, and the audit log."""
 
-from accounts.admin import api_keys, tiers, users
+from accounts.admin import api_keys, audit_entries, contact_messages, endpoint_limits, groups, tiers, users
 
-__all__ = ["api_keys", "tiers", "users"]
+__all__ = ["api_keys", "audit_entries", "contact_messages", "endpoint_limits", "groups", "tiers", "users"]

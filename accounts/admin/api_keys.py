@@ -1,57 +1,113 @@
 """API keys in Django's admin. What the ladder adds to it, `usage` knows."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.core.exceptions import ValidationError
+from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
-from accounts import api_keys
-from accounts.action_page import action_page, is_confirmed
-from accounts.models import ApiKey
+from accounts import api_keys, signals
+from accounts.action_page import ReasonForm, action_page, is_confirmed
+from accounts.admin.audited import AuditedAdmin, person
+from accounts.admin.audited_form import AuditedForm
+from accounts.keys import actions
+from accounts.models import ApiKey, KeySecret, Tier
 from accounts.tiers import LIMIT_KINDS
+
+OVERRIDES = tuple(f"{kind}_override" for kind in LIMIT_KINDS)
+
+
+class ApiKeyForm(AuditedForm[ApiKey]):
+    def clean_expires_at(self) -> datetime | None:
+        expires_at: datetime | None = self.cleaned_data["expires_at"]
+        if "expires_at" in self.changed_data and expires_at is not None and expires_at <= timezone.now():
+            raise ValidationError("A key can't have ended in the past. To stop it now, revoke it.")
+        return expires_at
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
+class ApiKeyAdmin(AuditedAdmin[ApiKey]):
+    """Each thing that can be done to a key is a permission of its own: to change one renames it, at most."""
+
+    form = ApiKeyForm
+    added = "created"
     list_display = ("start", "name", "owner", "tier", "status", "expires_at", "created_at")
     list_filter = ("status", "tier")
     list_select_related = ["owner", "tier"]
-    search_fields = ("start", "name", "owner__email")
+    search_fields = ("secrets__start__startswith", "name", "owner__email")
+    search_help_text = "The start of any of its secrets, its name, or its owner's address."
     autocomplete_fields = ("owner",)
     actions: Sequence[Any] = ["revoke"]
-    # Its status changes by actions, which say what follows from it.
-    readonly_fields = ("status", "start", "end", "created_at")
-    overrides = tuple(f"{kind}_override" for kind in LIMIT_KINDS)
+    # Its status changes by actions, which say what follows from it; its allow-list is its owner's.
+    readonly_fields = ("status", "secrets", "allow_list", "created_at")
 
     def get_fieldsets(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        identity = ("owner", "name", "tier", "expires_at")
-        shown = ("start", "end", "created_at")
+        if obj is None:
+            named: tuple[str, ...] = ("owner", "name", "expires_at")
+            limits = ("tier", *OVERRIDES) if self.may_override(request) else ()
+        else:
+            named = ("owner", "name", "expires_at", "status", "created_at", "secrets", "allow_list")
+            limits = ("tier", *OVERRIDES)
+        own = {"fields": limits, "description": "Each number replaces its tier's; empty: the tier's."}
+        return [
+            (None, {"fields": named}),
+            *([("Limits", own)] if limits else []),
+            *self.reason_fieldset(request, obj),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
+        if obj is None:
+            return ()
+        # What a key used is counted under its owner: it doesn't change hands.
         return (
-            (None, {"fields": (*identity, "status", *shown) if obj else identity}),
-            (
-                "This key's own limits",
-                {
-                    "fields": self.overrides,
-                    "description": "Each replaces its tier's number; empty: the tier's.",
-                },
-            ),
+            *self.readonly_fields,
+            "owner",
+            *(() if self.may_rename(request) else ("name", "expires_at")),
+            *(() if self.may_override(request) else ("tier", *OVERRIDES)),
         )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
-        """What a key used is counted under its owner: it doesn't change hands."""
-        return (*self.readonly_fields, "owner") if obj else self.readonly_fields
+    def formfield_for_foreignkey(
+        self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name == "tier":
+            kwargs["queryset"] = Tier.objects.exclude(slug=Tier.ANONYMOUS)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return self.may_rename(request) or self.may_override(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         """A key's history is kept with it: keys are revoked."""
         return False
 
-    @admin.action(description="Revoke", permissions=["change"])
+    def may_rename(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.change_apikey")
+
+    def may_override(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.override_apikey")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("accounts.revoke_apikey")
+
+    @admin.display(description="secrets")
+    def secrets(self, key: ApiKey) -> SafeString:
+        return format_html_join("", "<div>{}</div>", ((_in_words(secret),) for secret in key.secrets.all()))
+
+    @admin.display(description="allow-list")
+    def allow_list(self, key: ApiKey) -> str:
+        return "\n".join(key.allowed_networks) or "Good from anywhere."
+
+    @admin.action(description="Revoke", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
-        if not is_confirmed(request):
+        form = ReasonForm(request.POST if is_confirmed(request) else None)
+        if not form.is_valid():
             return action_page(
                 self,
                 request,
@@ -61,10 +117,12 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
                 "stops working. Nobody can take it back.",
                 button="Revoke",
                 rows=[(key.pk, _before_revoking(key)) for key in queryset],
+                form=form,
             )
+        reason = form.cleaned_data["reason"]
         for key in queryset:
-            if key.revoke():
-                self.log_change(request, key, "Revoked.")
+            if actions.revoke(key, by=person(request), reason=reason):
+                self.log_change(request, key, f"Revoked: {reason}")
                 self.message_user(request, f"Revoked: {key}.", messages.SUCCESS)
             else:
                 self.message_user(request, f"Revoked before: {key}.", messages.WARNING)
@@ -73,15 +131,16 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
         return super().get_queryset(request).select_related("owner", "tier")
 
-    def save_model(
-        self, request: HttpRequest, obj: ApiKey, form: forms.ModelForm[ApiKey], change: bool
-    ) -> None:
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if change:
             super().save_model(request, obj, form, change)
             return
-        fields = {name: form.cleaned_data[name] for name in (*self.overrides, "expires_at")}
-        key, text = api_keys.issue(obj.owner, name=obj.name, tier=obj.tier, **fields)
-        obj.pk, obj.start = key.pk, key.start
+        # Without the permission the form has no tier and no limits: the key gets what every new one gets.
+        fields = {name: value for name, value in form.cleaned_data.items() if name != "owner"}
+        key, text = api_keys.issue(obj.owner, **fields)
+        signals.key_changed.send(sender=ApiKey, key=key, action=signals.CREATED, facts={})
+        obj.pk = key.pk
+        obj.refresh_from_db()
         request.issued_text = text  # type: ignore[attr-defined]
 
     def response_add(
@@ -103,3 +162,16 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
 def _before_revoking(key: ApiKey) -> str:
     words = f"{key} of {key.owner}"
     return f"{words}: revoked already" if key.status == ApiKey.Status.REVOKED else words
+
+
+def _in_words(secret: KeySecret) -> str:
+    used = f"last used {_moment(secret.last_used_at)}" if secret.last_used_at else "never used"
+    words = f"{secret}, made {_moment(secret.created_at)}, {used}"
+    if secret.retires_at is None:
+        return words
+    ends = "ended" if secret.is_rotated_out else "works until"
+    return f"{words}, {ends} {_moment(secret.retires_at)}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

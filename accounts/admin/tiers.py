@@ -3,12 +3,13 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
+from accounts.admin.audited import AuditedAdmin
 from accounts.models import Tier
 from accounts.tiers import LIMIT_KINDS
 
 
 @admin.register(Tier)
-class TierAdmin(admin.ModelAdmin[Tier]):
+class TierAdmin(AuditedAdmin[Tier]):
     list_display = ("name", "slug", *LIMIT_KINDS)
     fieldsets = (
         (None, {"fields": ("name", "slug", "description")}),

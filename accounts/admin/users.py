@@ -1,10 +1,20 @@
-"""Accounts in Django's admin."""
+"""Accounts in Django's admin: staff read them, superusers edit them."""
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 
+from accounts import audit
+from accounts.admin.audited import AuditedAdmin, person
+from accounts.admin.audited_form import AuditedForm
+from accounts.admin.superusers_alone import ForSuperusersAlone
 from accounts.models import User
+from accounts.reasons import reason_field
 
 
 class UserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]  # not generic at run time
@@ -13,18 +23,48 @@ class UserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]  # not 
         fields = ("email", "name")
 
 
+class UserForm(AuditedForm[User], UserChangeForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = "__all__"
+
+
+class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+    reason: forms.Field = reason_field()
+
+
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(ForSuperusersAlone[User], AuditedAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
+    form = UserForm
     add_form = UserCreationForm
+    change_password_form = PasswordForm
+    change_user_password_template = "admin/accounts/user/change_password.html"  # noqa: S105  (a page's name)
     list_display = ("email", "name", "is_active", "is_staff", "date_joined")
     list_filter = ("is_active", "is_staff", "groups")
     search_fields = ("email", "name")
     ordering = ("email",)
     readonly_fields = ("last_login", "date_joined")
     fieldsets = (
-        (None, {"fields": ("email", "name", "password")}),
+        (None, {"fields": ("email", "name")}),
         ("Emails", {"fields": ("wants_quota_emails",)}),
         ("Permissions", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "usable_password", "password1", "password2")}),)
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """How a password is hashed is for nobody to see who can't change it."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or not self.has_change_permission(request, obj):
+            return fieldsets
+        return [(None, {"fields": ("email", "name", "password")}), *fieldsets[1:]]
+
+    @transaction.atomic
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Writes that it was changed, and nothing of it."""
+        account = self.get_object(request, id)
+        response: HttpResponse = super().user_change_password(request, id, form_url)
+        if account is not None and User.objects.get(pk=account.pk).password != account.password:
+            reason = request.POST["reason"].strip()
+            audit.record("changed password", account, by=person(request), reason=reason)
+        return response

@@ -1,5 +1,10 @@
 """Addresses below /contact/."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from accounts.contact import views
+
+urlpatterns = [
+    path("", views.contact, name="contact"),
+    path("sent/", views.sent, name="contact_sent"),
+]

@@ -1,6 +1,6 @@
 """The audit log: who changed what, what it was before and after, and why."""
 
-from typing import Any
+from typing import Any, NoReturn, Self
 
 from django.conf import settings
 from django.db import models
@@ -9,6 +9,14 @@ from django.utils import timezone
 
 class AppendOnly(TypeError):
     """An entry of the audit log is written once."""
+
+
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    def about(self, target: models.Model) -> Self:
+        return self.filter(target_type=target._meta.label_lower, target_id=str(target.pk))
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise AppendOnly("Audit entries are never changed.")
 
 
 class AuditEntry(models.Model):
@@ -26,6 +34,8 @@ class AuditEntry(models.Model):
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     reason = models.TextField("why", blank=True)
+
+    objects = AuditEntryQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "audit entries"

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Permission
 from django.utils import timezone
 
 from accounts.models import ApiKey, User
+from tests.admin_pages import act, change, said
 from tests.servers import limit_store as started_store
 from tests.servers import valkey_binary
 from usage.escalation.reactivation import reactivate, suspend
@@ -55,17 +56,6 @@ def staff(client, boss):
 @pytest.fixture
 def key(issue):
     return issue()[0]
-
-
-def act(client, action, *rows, reason=None, where=KEYS, follow=True):
-    """Choose an action in a list; with a reason, answer the page that asks for it."""
-    form = {"action": action, "_selected_action": [row.pk for row in rows]}
-    form |= {"index": "0"} if reason is None else {"confirmed": "yes", "reason": reason}
-    return client.post(where, form, follow=follow)
-
-
-def said(response):
-    return [str(message) for message in response.context["messages"]]
 
 
 def status(key):
@@ -134,7 +124,12 @@ class TestSuspendingAndReactivating:
     def test_only_those_who_may_see_the_actions(self, client, key, where):
         suspend(key, by=None, reason="a test")
         seen = {}
-        for permission in (None, "usage.suspend_key", "usage.reactivate_key"):
+        for permission in (
+            None,
+            "accounts.change_apikey",
+            "accounts.suspend_apikey",
+            "accounts.revoke_apikey",
+        ):
             permissions = ["accounts.view_apikey", "usage.view_escalationstate"]
             client.force_login(user(f"{permission}@example.com", *permissions, *filter(None, [permission])))
             page = client.get(where).content.decode()
@@ -145,8 +140,9 @@ class TestSuspendingAndReactivating:
             ]
         assert seen == {
             None: [],
-            "usage.suspend_key": ["suspend_keys"],
-            "usage.reactivate_key": ["reactivate_on_probation", "reactivate_clean"],
+            "accounts.change_apikey": [],
+            "accounts.suspend_apikey": ["suspend_keys", "reactivate_on_probation", "reactivate_clean"],
+            "accounts.revoke_apikey": ["revoke"] if where == KEYS else [],
         }
 
     @pytest.mark.parametrize("where", [KEYS, STATES])
@@ -295,10 +291,7 @@ class TestTheLaddersNumbers:
 
     def test_a_changed_number_is_a_new_revision(self, staff):
         before = EscalationPolicy.objects.get()
-        form = {
-            field.name: getattr(before, field.name) for field in before._meta.fields if field.name != "id"
-        }
-        staff.post("/admin/usage/escalationpolicy/1/change/", form | {"strike_refusals": 9})
+        change(staff, before, strike_refusals="9")
         after = EscalationPolicy.objects.get()
         assert after.strike_refusals == 9
         assert after.revision > before.revision
@@ -315,8 +308,7 @@ class TestTheLaddersNumbers:
     )
     def test_a_number_that_makes_no_sense_is_refused(self, staff, field, worst):
         policy = EscalationPolicy.objects.get()
-        form = {one.name: getattr(policy, one.name) for one in policy._meta.fields if one.name != "id"}
-        page = staff.post("/admin/usage/escalationpolicy/1/change/", form | {field: worst})
+        page = change(staff, policy, **{field: str(worst)})
         assert "Ensure this value is" in page.content.decode()
         assert EscalationPolicy.objects.get().revision == policy.revision
 
@@ -337,9 +329,9 @@ class TestTheLaddersNumbers:
         ],
     )
     def test_a_step_has_the_numbers_it_needs_and_no_others(self, staff, number, strikes, seconds, complaint):
-        form = {"name": "Renamed", "strikes": strikes, "block_seconds": seconds}
-        response = staff.post(f"/admin/usage/escalationstep/{number}/change/", form)
         step = EscalationStep.objects.get(number=number)
+        response = change(staff, step, name="Renamed", strikes=strikes, block_seconds=seconds)
+        step.refresh_from_db()
         if complaint is None:
             assert (step.name, str(step.strikes or ""), str(step.block_seconds or "")) == (
                 *("Renamed", strikes),

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
+from accounts.admin.audited import AuditedAdmin
+from accounts.admin.audited_form import AuditedForm
 from usage.escalation.ladder import COOLDOWN, SUSPENDED
 from usage.models import EscalationPolicy, EscalationStep
 
@@ -22,7 +23,7 @@ class _Seeded:
 
 
 @admin.register(EscalationPolicy)
-class EscalationPolicyAdmin(_Seeded, admin.ModelAdmin[EscalationPolicy]):
+class EscalationPolicyAdmin(_Seeded, AuditedAdmin[EscalationPolicy]):
     fieldsets = (
         (
             "What strikes",
@@ -56,12 +57,16 @@ class EscalationPolicyAdmin(_Seeded, admin.ModelAdmin[EscalationPolicy]):
         return HttpResponseRedirect(reverse("admin:usage_escalationpolicy_change", args=[row]))
 
 
-class EscalationStepForm(forms.ModelForm[EscalationStep]):
+class EscalationStepForm(AuditedForm[EscalationStep]):
     """A step has the numbers that the ladder asks it for, and no others."""
 
     class Meta:
         model = EscalationStep
         fields = ("name", "strikes", "block_seconds")
+
+    def edition(self) -> str:
+        """The whole ladder's: what a step should be depends on the others."""
+        return str(EscalationPolicy.objects.values_list("revision", flat=True).get(pk=EscalationPolicy.ROW))
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -87,7 +92,7 @@ class EscalationStepForm(forms.ModelForm[EscalationStep]):
 
 
 @admin.register(EscalationStep)
-class EscalationStepAdmin(_Seeded, admin.ModelAdmin[EscalationStep]):
+class EscalationStepAdmin(_Seeded, AuditedAdmin[EscalationStep]):
     form = EscalationStepForm
     list_display = ("number", "name", "strikes", "block_seconds")
     list_display_links = ("number", "name")

@@ -1,7 +1,7 @@
 """Suspend and reactivate, as actions on a list: a page says what will happen and asks for the reason."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -9,18 +9,18 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.action_page import action_page, is_confirmed
-from accounts.models import ApiKey, User
+from accounts.admin.audited import person
+from accounts.models import ApiKey
+from accounts.reasons import reason_field
 from usage.escalation.ladder import SUSPENDED, Ladder
 from usage.escalation.policy import read_ladder
 from usage.escalation.reactivation import NotPossible, reactivate, suspend
 
 
-class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
-        max_length=1000,
-        help_text="The key's owner reads it in the email, and your colleagues in the history.",
-    )
+class ReasonToldForm(forms.Form):
+    """For what the owner of a key is told with its reason."""
+
+    reason = reason_field("The key's owner reads it in the email, and your colleagues in the audit log.")
 
 
 class LadderActions(admin.ModelAdmin[Any]):
@@ -33,15 +33,13 @@ class LadderActions(admin.ModelAdmin[Any]):
         raise NotImplementedError
 
     def has_suspend_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("usage.suspend_key")
-
-    def has_reactivate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("usage.reactivate_key")
+        """Who may suspend may also reactivate: a mistake must not wait for somebody else."""
+        return request.user.has_perm("accounts.suspend_apikey")
 
     @admin.action(description="Suspend", permissions=["suspend"])
     def suspend_keys(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         def do(key: ApiKey, reason: str) -> str:
-            suspend(key, by=cast(User, request.user), reason=reason)
+            suspend(key, by=person(request), reason=reason)
             return "Suspended"
 
         return self._ask_or_do(
@@ -55,7 +53,7 @@ class LadderActions(admin.ModelAdmin[Any]):
             button="Suspend",
         )
 
-    @admin.action(description="Reactivate on probation", permissions=["reactivate"])
+    @admin.action(description="Reactivate on probation", permissions=["suspend"])
     def reactivate_on_probation(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         ladder = read_ladder()
         tier = ladder.on_probation(SUSPENDED)
@@ -70,7 +68,7 @@ class LadderActions(admin.ModelAdmin[Any]):
             f"{_after_reactivation(ladder)}",
         )
 
-    @admin.action(description="Reactivate clean", permissions=["reactivate"])
+    @admin.action(description="Reactivate clean", permissions=["suspend"])
     def reactivate_clean(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         return self._reactivate(
             request,
@@ -86,7 +84,7 @@ class LadderActions(admin.ModelAdmin[Any]):
         self, request: HttpRequest, queryset: QuerySet[Any], *, clean: bool, **page: Any
     ) -> HttpResponse | None:
         def do(key: ApiKey, reason: str) -> str:
-            escalation = reactivate(key, by=cast(User, request.user), reason=reason, clean=clean)
+            escalation = reactivate(key, by=person(request), reason=reason, clean=clean)
             return f"Reactivated at tier {escalation}"
 
         return self._ask_or_do(request, queryset, do, button="Reactivate", **page)
@@ -94,7 +92,7 @@ class LadderActions(admin.ModelAdmin[Any]):
     def _ask_or_do(
         self, request: HttpRequest, queryset: QuerySet[Any], do: Callable[[ApiKey, str], str], **page: Any
     ) -> HttpResponse | None:
-        form = ReasonForm(request.POST if is_confirmed(request) else None)
+        form = ReasonToldForm(request.POST if is_confirmed(request) else None)
         rows = [(row.pk, self.key_of(row), str(row)) for row in queryset]
         if not form.is_valid():
             words = [(pk, _as_it_stands(key) if key else f"{name}: no key") for pk, key, name in rows]

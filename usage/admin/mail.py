@@ -4,10 +4,10 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.html import format_html
 
-from accounts.mail import pauses
+from accounts.admin.audited import person
+from accounts.mail.trying_again import try_again
 from usage.admin.read_only import ReadOnlyAdmin
 from usage.admin.subjects import in_words
 from usage.models import Notice
@@ -60,6 +60,5 @@ class NoticeAdmin(ReadOnlyAdmin[Notice]):
 
     @admin.action(description="Try again now", permissions=["retry"])
     def try_again(self, request: HttpRequest, queryset: Any) -> None:
-        due = queryset.waiting().update(due_at=timezone.now())
-        pauses.rest_no_more()
+        due = try_again(queryset, by=person(request))
         self.message_user(request, f"The worker sends {due} within seconds.", messages.SUCCESS)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from accounts.models import Letter
 from usage.models import EscalationEvent, Notice, RateHit, UsageDay, UsageHour, UsageMinute
 from usage.spans import hour_start
 
@@ -16,6 +17,9 @@ DAYS_KEPT = timedelta(days=400)
 HITS_KEPT = timedelta(days=90)
 CHANGES_KEPT = timedelta(days=400)
 NOTICES_KEPT = timedelta(days=30)
+# Empty ones: what a letter said leaves with its delivery (`accounts.models.letter`).
+SENT_LETTERS_KEPT = timedelta(days=7)
+GIVEN_UP_LETTERS_KEPT = timedelta(days=30)
 
 PORTION = 2_000  # rows that one DELETE removes: some 20 ms
 LONGEST_RUN = 150.0  # seconds; the queue would give a task of 210 to another worker as well
@@ -48,3 +52,5 @@ def _old(now: datetime) -> Iterator[QuerySet[Any]]:
     yield EscalationEvent.objects.filter(at__lt=now - CHANGES_KEPT).order_by("at")
     yield Notice.objects.filter(sent_at__lt=now - NOTICES_KEPT).order_by("sent_at")
     yield Notice.objects.filter(given_up_at__lt=now - NOTICES_KEPT).order_by("given_up_at")
+    yield Letter.objects.filter(sent_at__lt=now - SENT_LETTERS_KEPT).order_by("sent_at")
+    yield Letter.objects.filter(given_up_at__lt=now - GIVEN_UP_LETTERS_KEPT).order_by("given_up_at")

@@ -7,12 +7,15 @@ import contextlib
 import logging
 import secrets
 from datetime import datetime, timedelta
+from typing import Any
 
 import redis
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.models import ApiKey, User
+from accounts.snapshots import difference
 from usage import notices
 from usage.escalation.following import follow_changes
 from usage.escalation.ladder import SUSPENDED, Cause
@@ -131,6 +134,7 @@ def _order(
     """Write it down, in the caller's transaction, and have the store told when that is over."""
     now = _now()
     state = locked_state(key_subject_id(key.pk), key)
+    before = _standing(key, state)
     event = EscalationEvent.objects.create(
         event_id=f"staff:{secrets.token_hex(12)}",
         subject=state.subject,
@@ -149,8 +153,20 @@ def _order(
     state.order, state.is_pending = event.event_id, True
     state.save()
     follow_status(key, escalation)
+    what = "suspended" if cause is Cause.SUSPENDED else "reactivated"
+    was, became = difference(before, _standing(key, state))
+    audit.record(what, key, by=by, before=was, after=became, reason=reason)
     transaction.on_commit(lambda: tell(limit_store(), state))
     return event
+
+
+def _standing(key: ApiKey, state: EscalationState) -> dict[str, Any]:
+    """What an order of staff changes, as the audit log has it."""
+    return {
+        "status": str(key.status),
+        "escalation": state.escalation,
+        "blocked_until": None if state.until is None else state.until.isoformat(),
+    }
 
 
 def _now() -> datetime:

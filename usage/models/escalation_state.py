@@ -43,10 +43,6 @@ class EscalationState(models.Model):
 
     class Meta:
         ordering = ["-changed_at"]
-        permissions = [
-            ("suspend_key", "Can suspend an API key"),
-            ("reactivate_key", "Can reactivate an API key"),
-        ]
 
     def __str__(self) -> str:
         return f"{self.subject} at tier {self.escalation}"

@@ -8,10 +8,11 @@ from django.core.management.base import CommandError
 from django.core.validators import validate_email
 from django.db import transaction
 
-from accounts import api_keys
+from accounts import api_keys, audit, signals
 from accounts.management.limit_arguments import read_limits
 from accounts.management.panel_command import PanelCommand
 from accounts.models import ApiKey, Tier, User
+from accounts.snapshots import snapshot_of, what_is_said
 
 
 class Command(PanelCommand):
@@ -48,6 +49,7 @@ class Command(PanelCommand):
             owner = User.objects.filter(email__iexact=email).first()
             if owner is None:
                 owner = User.objects.create_user(email)
+                audit.record("added", owner, by=None, after=what_is_said(snapshot_of(owner)))
                 self.stderr.write(f"New account: {email}")
             key, text = api_keys.issue(
                 owner,
@@ -55,6 +57,8 @@ class Command(PanelCommand):
                 tier=_tier_for_keys(tier),
                 **{f"{kind}_override": number for kind, number in overrides.items()},
             )
+            audit.record("created", key, by=None, after=what_is_said(snapshot_of(key)))
+            signals.key_changed.send(sender=ApiKey, key=key, action=signals.CREATED, facts={})
         self.stderr.write(f"New key: {key}, tier {key.tier.slug}")
         self.stdout.write(text)
 

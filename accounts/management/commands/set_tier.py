@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import transaction
 
+from accounts import audit
 from accounts.management.limit_arguments import NO_LIMIT, read_limits
 from accounts.management.panel_command import PanelCommand
 from accounts.models import Tier
@@ -23,9 +24,10 @@ class Command(PanelCommand):
             metavar="KIND=N",
             help=f"any of {', '.join(LIMIT_KINDS)}; {NO_LIMIT} for no limit, e.g. minute=20 day={NO_LIMIT}",
         )
+        parser.add_argument("--reason", default="", help="why; your colleagues read it in the audit log")
         parser.add_argument("--dry-run", action="store_true", help="only print what would change")
 
-    def handle(self, *, slug: str, limits: list[str], dry_run: bool, **options: Any) -> None:
+    def handle(self, *, slug: str, limits: list[str], reason: str, dry_run: bool, **options: Any) -> None:
         wanted = read_limits(limits, may_be_none=True)
         with transaction.atomic():
             tier = Tier.objects.select_for_update().filter(slug=slug).first()
@@ -34,10 +36,12 @@ class Command(PanelCommand):
                 raise CommandError(f"No tier {slug!r}: it is one of {known}.")
             changes = {kind: number for kind, number in wanted.items() if getattr(tier, kind) != number}
             lines = [f"{kind} {_shown(getattr(tier, kind))} → {_shown(changes[kind])}" for kind in changes]
+            before = {kind: getattr(tier, kind) for kind in changes}
             for kind, number in changes.items():
                 setattr(tier, kind, number)
             if changes and not dry_run:
                 tier.save(update_fields=changes.keys())
+                audit.record("changed", tier, by=None, before=before, after=changes, reason=reason.strip())
         for line in lines or ["nothing to change"]:
             self.stdout.write(f"{slug}: {line}{' (dry run)' if dry_run else ''}")
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from accounts.models import Letter
 from usage.books import retention
 from usage.books.retention import forget_what_is_old
 from usage.models import EscalationEvent, Notice, RateHit, UsageDay, UsageHour, UsageMinute
@@ -69,11 +70,27 @@ def test_mail_is_forgotten_when_it_was_sent_or_given_up_and_never_while_it_is_ow
     assert set(Notice.objects.values_list("once", flat=True)) == {"sent lately", "owed"}
 
 
+def test_letters_are_forgotten_a_week_after_they_were_sent_or_a_month_after_they_were_given_up():
+    week, month = NOW - timedelta(days=7), NOW - timedelta(days=30)
+    moment = timedelta(seconds=1)
+
+    def letter(kind, **fields):
+        Letter.objects.create(kind=kind, recipient="ada@example.com", created_at=month - moment, **fields)
+
+    letter("sent", sent_at=week - moment)
+    letter("sent lately", sent_at=week)
+    letter("given up", given_up_at=month - moment)
+    letter("given up lately", given_up_at=month)
+    letter("owed")
+    assert forget_what_is_old(NOW) == 2
+    assert set(Letter.objects.values_list("kind", flat=True)) == {"sent lately", "given up lately", "owed"}
+
+
 def test_it_goes_portion_by_portion_until_nothing_is_left(monkeypatch, django_assert_num_queries):
     monkeypatch.setattr(retention, "PORTION", 10)
     for minute in range(25):
         usage(UsageMinute, NOW - timedelta(days=8, minutes=minute))
-    others = 6
+    others = 8
     with django_assert_num_queries(3 + others):
         assert forget_what_is_old(NOW) == 25
 
