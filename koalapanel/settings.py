@@ -200,6 +200,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "owe mail about keys that end": {
+        "task": "usage.owe_expiry_notices",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "send the mail that is owed": {
         "task": "usage.send_mail",
         "schedule": 5.0,

@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from accounts.mail import sending, waking
-from usage import announcements
+from usage import announcements, key_notices
 from usage.books import booking, last_used, retention
 from usage.escalation import following, reactivation
 from usage.limits.store import LimitStore, limit_store
@@ -48,6 +48,12 @@ def follow_changes() -> int:
 def announce_ladder() -> int:
     """Tell the store which ladder is in force, in case it was away when staff changed that."""
     return _with_the_store(announcements.announce_ladder_in_force)
+
+
+@shared_task(name="usage.owe_expiry_notices")
+def owe_expiry_notices() -> int:
+    """Owe the emails about keys that end within a week; gives how many."""
+    return _or_later(lambda: key_notices.owe_expiry_notices(timezone.now()), DATABASE)
 
 
 @shared_task(name=waking.SEND_MAIL, soft_time_limit=sending.SOFT_LIMIT, time_limit=sending.HARD_LIMIT)

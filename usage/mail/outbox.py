@@ -5,6 +5,7 @@ from datetime import datetime
 from django.core.mail import EmailMessage
 
 from accounts.mail.outboxes import Outbox, Pointless
+from accounts.models import ApiKey
 from usage.mail.wording import email_of, time_of
 from usage.models import Notice
 
@@ -28,6 +29,11 @@ def _why_not(notice: Notice, now: datetime) -> str | None:
         resets_at = time_of(notice, "resets_at")
         if resets_at is not None and resets_at <= now:
             return "The day was over before it could be sent."
+    if notice.kind == Notice.Kind.KEY_EXPIRING:
+        if notice.key.status == ApiKey.Status.REVOKED:
+            return "The key was revoked before it could be sent."
+        if notice.key.expires_at != time_of(notice, "expires_at"):
+            return "The key has another end by now."
     return None
 
 

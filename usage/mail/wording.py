@@ -3,8 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.core.mail import EmailMessage
+from django.db.models import Max
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.mail.message import message_of
@@ -16,7 +19,7 @@ from usage.models import Notice
 from usage.spans import HOUR_SECONDS
 
 # The facts that are times. Notices keep them as text.
-_TIMES = ("until", "resets_at")
+_TIMES = ("until", "resets_at", "retires_at", "expires_at")
 
 
 def email_of(notice: Notice, now: datetime) -> EmailMessage:
@@ -46,11 +49,19 @@ def _context(notice: Notice, now: datetime) -> dict[str, Any]:
         "is_over": times["until"] is not None and times["until"] <= now,
         "percent": notice.facts["used"] * 100 // notice.facts["limit"] if "limit" in notice.facts else None,
         "happened_at": notice.created_at,
+        "now": now,
         "key": notice.key,
+        "last_used_at": _last_use(notice) if notice.kind == Notice.Kind.KEY_EXPIRING else None,
         "page": explain_url(subjects.of_key(notice.key)),
+        "keys_page": settings.BASE_URL + reverse("keys"),
         "next_tier": next_tier,
         "next_name": ladder.steps[next_tier].name,
         "strikes_to_next": ladder.steps[next_tier].strikes,
         "strikes_to_suspension": ladder.steps[SUSPENDED].strikes,
         "decay_hours": ladder.decay_seconds // HOUR_SECONDS,
     }
+
+
+def _last_use(notice: Notice) -> datetime | None:
+    used: datetime | None = notice.key.secrets.aggregate(used=Max("last_used_at"))["used"]
+    return used
