@@ -238,10 +238,10 @@ def _locked(key: ApiKey) -> ApiKey:
 
 
 def _check(key: ApiKey, revision: int | None) -> None:
-    if revision is not None and key.revision != revision:
-        raise Stale
     if key.status == ApiKey.Status.REVOKED:
         raise NotPossible("This key is revoked, for good: nothing of it can be changed any more.")
+    if revision is not None and key.revision != revision:
+        raise Stale
 
 
 def _future(at: datetime | None) -> datetime | None:

@@ -1,6 +1,7 @@
 import pytest
 
 from accounts import api_keys
+from accounts.keys import facts
 from accounts.models import User
 
 
@@ -20,3 +21,13 @@ def issue(owner):
 @pytest.fixture
 def key(issue):
     return issue()[0]
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch):
+    """What is known of keys besides what SQL says: `KeyFacts` by primary key. To begin with, nothing."""
+    known = {}
+    monkeypatch.setattr(
+        facts, "_provider", lambda keys: {key.pk: known[key.pk] for key in keys if key.pk in known}
+    )
+    return known
