@@ -10,13 +10,23 @@ from ninja.decorators import decorate_view
 from ninja.openapi import get_schema
 from ninja.responses import Status
 
+from accounts.endpoint_limits.limiter import charge
 from images import downloads, endings, jobs, schemas
+from images.entitlements import entitlements_of
 from images.errors import handle_errors, in_dialect, not_found
 from images.formats import OUTPUTS, output_named
 from images.models import Job
 from images.models.job import is_id
 from images.orders import Order
-from images.schemas import Conversion, Conversions, ConvertForm, JobState, Options, ShortConvertForm
+from images.schemas import (
+    Conversion,
+    Conversions,
+    ConvertForm,
+    Entitlements,
+    JobState,
+    Options,
+    ShortConvertForm,
+)
 from images.uploads import bounded_upload
 from usage.api import router as usage
 from usage.guard.middleware import ApiRequest
@@ -141,6 +151,27 @@ def conversions(request: ApiRequest) -> Conversions:
     return schemas.all_conversions(settings.UPLOAD_MAX_BYTES, settings.IMAGE_MAX_PIXELS)
 
 
+_ENTITLEMENTS: Any = {200: Entitlements, **_errors()}
+_MAY_DO = "See what a key may do"
+
+
+@v1.get("/entitlements/me", response=_ENTITLEMENTS, operation_id="entitlements", summary=_MAY_DO)
+@short.get("/entitlements/me", response=_ENTITLEMENTS, operation_id="short_entitlements", summary=_MAY_DO)
+@short.get(
+    "/convert/entitlements/me",
+    response=_ENTITLEMENTS,
+    operation_id="short_convert_entitlements",
+    summary=_MAY_DO,
+)
+def entitlements(request: ApiRequest) -> Entitlements:
+    """Limits, what is used of them and what is left, of the key, or of the address without one.
+
+    Asking counts against none of these; how often one address may ask has a limit of its own.
+    """
+    charge("entitlements", request.META)
+    return entitlements_of(request.subject)
+
+
 @v1.get(
     "/downloads/{token}",
     response=_errors(404, 410),
@@ -150,6 +181,8 @@ def conversions(request: ApiRequest) -> Conversions:
 )
 def download(request: ApiRequest, token: str, expires: str = "", signature: str = "") -> FileResponse:
     """Use the whole address that an answer gave. It needs no key, and its limits are its own."""
+    # Before anything else: a refused download takes no use, and guessing at tokens is counted, too.
+    charge("download", request.META)
     found, file = downloads.redeem(token, expires, signature)
     output = output_named(found.output_format)
     response = FileResponse(

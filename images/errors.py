@@ -1,4 +1,7 @@
-"""Every error of this app's routes becomes a refusal in the client's dialect here, and nowhere else."""
+"""Every error of this app's routes becomes a refusal in the client's dialect here, and nowhere else.
+
+But for what an endpoint limit refuses: that is answered where the pages' are, in `usage.endpoint_limits`.
+"""
 
 import logging
 from collections.abc import Callable

@@ -11,6 +11,9 @@ ROUTES = (
     ApiRoute("jobs", "GET", "/job/", dialect=Dialect.SHORT),
     ApiRoute("conversions", "GET", "/api/v1/conversions"),
     ApiRoute("conversions", "GET", "/conversions", dialect=Dialect.SHORT),
+    ApiRoute("entitlements", "GET", "/api/v1/entitlements/me"),
+    ApiRoute("entitlements", "GET", "/entitlements/me", dialect=Dialect.SHORT),
+    ApiRoute("entitlements", "GET", "/convert/entitlements/me", dialect=Dialect.SHORT),
     ApiRoute("downloads", "GET", "/api/v1/downloads/", open_to_suspended=True),
     ApiRoute("openapi", "GET", "/api/v1/openapi.json"),
 )

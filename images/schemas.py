@@ -85,6 +85,55 @@ class Conversions(Schema):
     max_pixels: int
 
 
+class Entitlement(Schema):
+    """One limit: its number (null is no limit), whether the tier or an override of the key gives it, how much
+    is used now and how much is left, and when all of it is back.
+
+    `used` is null while the counters can't be read, `left` then, and without a limit.
+    """
+
+    limit: int | None = Field(examples=[30])
+    source: Literal["tier", "override"]
+    used: int | None
+    left: int | None
+    resets_at: datetime | None = Field(description="Null where each use is given back by itself.")
+
+
+class EntitlementsByLimit(Schema):
+    """Requests per minute and per UTC day, and at once; the account's jobs that run, and that wait.
+
+    What is left of `queued` is how many more jobs the queue takes.
+    """
+
+    minute: Entitlement
+    day: Entitlement
+    concurrent: Entitlement
+    parallel: Entitlement
+    queued: Entitlement
+
+
+class EscalationTier(Schema):
+    """Where on the ladder the key or address stands; `until` is when its block ends, if it is blocked."""
+
+    tier: int
+    name: str = Field(examples=["Clear"])
+    until: datetime | None
+
+
+class Entitlements(Schema):
+    """What the asking key, or without one the address, may do now. All times are UTC.
+
+    While `live` is false the counters can't be read.
+    """
+
+    now: datetime
+    live: bool
+    key: str | None = Field(description="The key's visible start; null for an address.")
+    tier: str = Field(examples=["free"])
+    limits: EntitlementsByLimit
+    escalation: EscalationTier | None = Field(description="Null while it isn't known.")
+
+
 def state_of(job: Job) -> JobState:
     address = downloads.address(job) if job.status == Job.Status.DONE else None
     failed = job.status == Job.Status.FAILED

@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "accounts.account.last_seen.LastSeenMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "accounts.sign_in.staff_mfa.StaffMFAMiddleware",
+    "usage.endpoint_limits.middleware.EndpointLimitMiddleware",
     "koalapanel.store_down.StoreDownMiddleware",
 ]
 

@@ -1,9 +1,14 @@
 """Every address of the site: the API's routes first, then the pages."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts.endpoint_limits.limiter import limited
 from koalapanel.health import healthz
+
+# Its own form asks for a password alone; whoever isn't signed in is led to ours, which asks for all it takes.
+admin.site.login = limited("login")(secure_admin_login(admin.site.login))  # type: ignore[method-assign]
 
 urlpatterns = [
     path("", include("images.urls")),

@@ -6,19 +6,24 @@ from allauth.mfa.webauthn import views as security_keys
 from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.decorators.cache import never_cache
 
+from accounts.endpoint_limits.limiter import limited
 from accounts.sign_in import resending
+
+# One count for all that tries a secret: who has guessed enough passwords shall not go on with codes.
+_counted = limited("login")
+_letters_counted = limited("password_reset")
 
 _DOORS = [
     path("signup/", views.signup, name="account_signup"),
-    path("login/", views.login, name="account_login"),
+    path("login/", _counted(views.login), name="account_login"),
     path("logout/", views.logout, name="account_logout"),
     path("inactive/", views.account_inactive, name="account_inactive"),
-    path("reauthenticate/", views.reauthenticate, name="account_reauthenticate"),
-    path("2fa/authenticate/", two_factor.authenticate, name="mfa_authenticate"),
-    path("2fa/reauthenticate/", two_factor.reauthenticate, name="mfa_reauthenticate"),
+    path("reauthenticate/", _counted(views.reauthenticate), name="account_reauthenticate"),
+    path("2fa/authenticate/", _counted(two_factor.authenticate), name="mfa_authenticate"),
+    path("2fa/reauthenticate/", _counted(two_factor.reauthenticate), name="mfa_reauthenticate"),
     path(
         "2fa/webauthn/reauthenticate/",
-        security_keys.reauthenticate_webauthn,
+        _counted(security_keys.reauthenticate_webauthn),
         name="mfa_reauthenticate_webauthn",
     ),
     path("confirm-email/", views.email_verification_sent, name="account_email_verification_sent"),
@@ -27,7 +32,7 @@ _DOORS = [
     path("email/", views.email, name="account_email"),
     path("password/change/", views.password_change, name="account_change_password"),
     path("password/set/", views.password_set, name="account_set_password"),
-    path("password/reset/", views.password_reset, name="account_reset_password"),
+    path("password/reset/", _letters_counted(views.password_reset), name="account_reset_password"),
     path("password/reset/done/", views.password_reset_done, name="account_reset_password_done"),
     path(
         "password/reset/key/done/",

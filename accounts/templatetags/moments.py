@@ -1,5 +1,6 @@
 """Times as pages write them before their scripts know the viewer's zone (`static/js/moments.js`)."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django import template
@@ -24,6 +25,17 @@ def moment(at: datetime, now: datetime) -> str:
 @register.filter
 def countdown(until: datetime, now: datetime) -> str:
     """`in 5 h 36 min`, `in 41 min`, `in 12 s`; `now` once it is past. `moments.js` says the same."""
+    return _in_words(until, now, lambda seconds: 1 if seconds < 3600 else 2)
+
+
+@register.filter
+def countdown_to_the_second(until: datetime, now: datetime) -> str:
+    """`in 14 min 59 s`: for a wait that is in vain if it is a second too short."""
+    return _in_words(until, now, lambda seconds: 4)
+
+
+def _in_words(until: datetime, now: datetime, parts: Callable[[int], int]) -> str:
+    """`parts` says how many units a number of seconds is worth."""
     seconds = -(-(until - now) // timedelta(seconds=1))
     if seconds <= 0:
         return "now"
@@ -34,5 +46,5 @@ def countdown(until: datetime, now: datetime) -> str:
         (seconds % 60, "s"),
     )
     first = next(place for place, (number, _) in enumerate(numbers) if number)
-    shown = numbers[first : first + (1 if seconds < 3600 else 2)]
+    shown = numbers[first : first + parts(seconds)]
     return "in " + " ".join(f"{number}\u00a0{unit}" for number, unit in shown if number)

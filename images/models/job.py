@@ -4,11 +4,11 @@ import re
 import secrets
 import string
 from functools import partial
-from typing import Self
+from typing import NamedTuple, Self
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
@@ -39,12 +39,26 @@ def result_name(job: "Job", filename: str) -> str:
     return f"out/{job.pk}-{job.attempts}.{job.output_format}"
 
 
+class Underway(NamedTuple):
+    """How many jobs a worker has, and how many wait for one."""
+
+    running: int
+    queued: int
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     def of(self, subject: Subject) -> Self:
         """The jobs that belong to whoever asks: the account's, whichever key sent them, or a guest's own."""
         if subject.account_id is not None:
             return self.filter(owner_id=subject.account_id)
         return self.filter(owner=None, subject_id=subject.id)
+
+    def underway(self) -> Underway:
+        numbers = self.aggregate(
+            running=Count("pk", filter=Q(status=Job.Status.RUNNING)),
+            queued=Count("pk", filter=Q(status=Job.Status.QUEUED)),
+        )
+        return Underway(**numbers)
 
     def ended(self) -> Self:
         return self.filter(status__in=(Job.Status.DONE, Job.Status.FAILED))

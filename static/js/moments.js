@@ -18,7 +18,7 @@
     if (element.textContent !== text) element.textContent = text; // an unchanged text is not touched
   };
 
-  const inWords = (seconds) => {
+  const inWords = (seconds, toTheSecond) => {
     if (seconds <= 0) return "now";
     const parts = [
       [Math.floor(seconds / 86400), "d"],
@@ -27,14 +27,15 @@
       [seconds % 60, "s"],
     ];
     const first = parts.findIndex(([number]) => number > 0);
-    return "in " + parts.slice(first, seconds < 3600 ? first + 1 : first + 2)
+    return "in " + parts.slice(first, toTheSecond ? 4 : seconds < 3600 ? first + 1 : first + 2)
       .filter(([number]) => number > 0).map(([number, unit]) => `${number}\u00a0${unit}`).join(" ");
   };
 
   const tick = () => {
     const now = Date.now() + offset;
     for (const span of document.querySelectorAll("[data-countdown]")) {
-      write(span, inWords(Math.ceil((Date.parse(span.dataset.countdown) - now) / 1000)));
+      const seconds = Math.ceil((Date.parse(span.dataset.countdown) - now) / 1000);
+      write(span, inWords(seconds, "toTheSecond" in span.dataset));
     }
   };
 

@@ -7,6 +7,8 @@ from usage.limits.outcomes import ADMITTED, HITS
 from usage.limits.store import limit_store
 
 _OUTCOMES = (ADMITTED, *HITS)
+# Of the routes that aren't charged: the endpoint limit whose refusals are the subject's, not an address's.
+_UNCHARGED = (("entitlements", "entitlements"),)
 
 # Unix minute -> (route, outcome) -> n
 Counts = dict[int, dict[tuple[str, str], int]]
@@ -14,7 +16,8 @@ Counts = dict[int, dict[tuple[str, str], int]]
 
 def counts_of(subject_id: str, minutes: Iterable[int]) -> Counts:
     """The subject's counts in some Unix minutes, without zeros. One round trip; raises `redis.RedisError`."""
-    names = [(route, outcome) for route in sorted(routes.charged_names()) for outcome in _OUTCOMES]
+    charged = ((route, outcome) for route in sorted(routes.charged_names()) for outcome in _OUTCOMES)
+    names = [*charged, *_UNCHARGED]
     counted = limit_store().booked([(subject_id, *name) for name in names], minutes)
     return {
         minute: {name: n for name, n in zip(names, counts, strict=True) if n > 0}

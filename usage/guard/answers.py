@@ -7,6 +7,8 @@ from django.conf import settings
 
 from accounts import api_keys
 from accounts.client_address import Address
+from accounts.endpoint_limits.limiter import EndpointLimitReached
+from usage.endpoint_limits.hits import refusal_of
 from usage.escalation.ladder import COOLDOWN, Ladder
 from usage.limits import headers
 from usage.limits.decision import Decision
@@ -105,6 +107,13 @@ def from_elsewhere(route: ApiRoute, accept: str, address: Address) -> Refusal:
         dialect=route.dialect,
         accept=accept,
         headers=headers.of_nobody(int(time.time())),
+    )
+
+
+def over_endpoint_limit(route: ApiRoute, accept: str, reached: EndpointLimitReached) -> Refusal:
+    """429 instead of `refused_key`'s 401 for an address that presents too many keys that we don't know."""
+    return refusal_of(
+        reached, dialect=route.dialect, accept=accept, headers=headers.of_nobody(int(time.time()))
     )
 
 

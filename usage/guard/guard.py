@@ -16,7 +16,9 @@ import redis
 from django.db import Error as SqlError
 
 from accounts.client_address import client_address, client_network
+from accounts.endpoint_limits.limiter import EndpointLimitReached, charge
 from usage import routes
+from usage.endpoint_limits.hits import book
 from usage.escalation import following, recording
 from usage.guard import answers
 from usage.guard.known_blocks import KnownBlocks
@@ -152,9 +154,27 @@ class Guard:
             self._known.doubt_key(request.key or "")
             self._count(request, subject, ELSEWHERE)
             return answers.from_elsewhere(request.route, request.accept, client_address(request.environ))
-        if subject is not None and subject.is_suspended and request.route.charged:
+        if subject is None:
+            over = self._over_validations(request)
+            if over is not None:
+                return over
+        elif subject.is_suspended and request.route.charged:
             self._count(request, subject, SUSPENDED)
         return answers.refused_key(request.route, request.accept, request.key or "", subject)
+
+    def _over_validations(self, request: Request) -> Refusal | None:
+        """Count a key that we don't know; gives the refusal for an address that has tried too many of them.
+
+        At most one round trip, to the cache, and none from a network that is known to be over: a flood of
+        made-up keys costs no more than it must.
+        """
+        self._known.before_sql()  # for the rates, in a process that has none yet
+        try:
+            charge("key_validation", request.environ)
+        except EndpointLimitReached as reached:
+            book(reached, request.environ, route=request.route.name)
+            return answers.over_endpoint_limit(request.route, request.accept, reached)
+        return None
 
     def _suspend(self, request: Request, subject: Subject, decision: Decision) -> Refusal:
         """The store says that the key is suspended. The request that caused it writes that down in SQL."""

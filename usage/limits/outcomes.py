@@ -26,5 +26,8 @@ SETTLING_SECONDS = 5
 
 
 def column_of(outcome: str) -> str:
-    """The column of `usage.models.usage.Usage` for an outcome, one that nobody told us about included."""
+    """The column of `usage.models.usage.Usage` for an outcome.
+
+    What isn't known here counts among the other hits: an endpoint limit's name is an outcome, too.
+    """
     return outcome if outcome in (ADMITTED, FAILED) else HITS.get(outcome, "other_hits")

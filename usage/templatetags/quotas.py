@@ -9,7 +9,7 @@ register.filter(moment)
 register.filter(countdown)
 
 TITLES = {"day": "Requests today", "minute": "This minute", "concurrent": "In flight now"}
-# Of `usage.limits.outcomes.HITS`: what refused a request.
+# What refused a request: of `usage.limits.outcomes.HITS`, and the endpoint limits.
 REFUSED_BY = {
     "minute": "Minute limit",
     "day": "Day limit",
@@ -19,6 +19,13 @@ REFUSED_BY = {
     "suspended": "Suspension",
     "unavailable": "Limits unavailable",
     "ip_not_allowed": "Not on the allow-list",
+    "entitlements": "Entitlements limit",
+    "contact": "Contact form limit",
+    "login": "Sign-in limit",
+    "password_reset": "Password reset limit",
+    "oidc_authorize": "Other services' sign-in limit",
+    "key_validation": "Key validation limit",
+    "download": "Download limit",
 }
 UNITS = {
     "day": "requests per UTC day",

@@ -1,0 +1,75 @@
+"""What whoever asks may do, how much of that is used, and what is left."""
+
+from collections.abc import Container
+from datetime import UTC, datetime
+
+from accounts.models import ApiKey
+from images.models import Job
+from images.models.job import Underway
+from images.schemas import Entitlement, Entitlements, EntitlementsByLimit, EscalationTier
+from usage.limits.decision import Decision
+from usage.limits.link import LimitStoreDown
+from usage.limits.store import limit_store
+from usage.spans import time_of
+from usage.subjects import Subject
+
+
+def entitlements_of(subject: Subject) -> Entitlements:
+    """By the limits that the guard decides by. Two queries, one of them for a key alone, and a round trip.
+
+    While the limit store is away, what only it knows is `None`.
+    """
+    underway = Job.objects.of(subject).underway()
+    overrides = _overrides_of(subject)
+    try:
+        decision = limit_store().look(subject)
+    except LimitStoreDown:
+        decision = None
+    return Entitlements(
+        now=datetime.now(UTC) if decision is None else time_of(decision.now),
+        live=decision is not None,
+        key=subject.key_start or None,
+        tier=subject.tier,
+        limits=_by_limit(subject, overrides, decision, underway),
+        escalation=None if decision is None else _escalation(decision),
+    )
+
+
+def _by_limit(
+    subject: Subject, overrides: Container[str], decision: Decision | None, underway: Underway
+) -> EntitlementsByLimit:
+    def entitlement(kind: str, used: int | None, resets_at: datetime | None = None) -> Entitlement:
+        limit: int | None = getattr(subject.limits, kind)
+        return Entitlement(
+            limit=limit,
+            source="override" if kind in overrides else "tier",
+            used=used,
+            left=None if limit is None or used is None else max(0, limit - used),
+            resets_at=resets_at,
+        )
+
+    running, queued = entitlement("parallel", underway.running), entitlement("queued", underway.queued)
+    if decision is None:
+        unknown = {kind: entitlement(kind, None) for kind in ("minute", "day", "concurrent")}
+        return EntitlementsByLimit(**unknown, parallel=running, queued=queued)
+    return EntitlementsByLimit(
+        minute=entitlement("minute", decision.minute_count, time_of(decision.minute_end)),
+        day=entitlement("day", decision.day_count, time_of(decision.day_end)),
+        concurrent=entitlement("concurrent", decision.in_flight),
+        parallel=running,
+        queued=queued,
+    )
+
+
+def _overrides_of(subject: Subject) -> Container[str]:
+    """The kinds of limits that are the key's own; of a key that was deleted this moment, none."""
+    key = ApiKey.objects.filter(pk=subject.key_id).first() if subject.key_id is not None else None
+    return key.overrides if key is not None else ()
+
+
+def _escalation(decision: Decision) -> EscalationTier:
+    return EscalationTier(
+        tier=decision.escalation,
+        name=limit_store().ladder.steps[decision.escalation].name,
+        until=time_of(decision.escalation_until) if decision.is_blocked else None,
+    )
