@@ -14,7 +14,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import environ
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.validators import validate_email
 from redis import ConnectionPool
 
 from koalapanel.made_once import made_once
@@ -90,7 +91,7 @@ def read_environment() -> Environment:
         KEYS_PER_ACCOUNT=_positive(env, "KEYS_PER_ACCOUNT", 20),
         REQUIRE_STAFF_MFA=_yes_or_no("REQUIRE_STAFF_MFA", False),
         OIDC_SIGNING_KEY=_signing_key("OIDC_SIGNING_KEY"),
-        CONTACT_EMAIL=env.str("CONTACT_EMAIL", default=""),
+        CONTACT_EMAIL=_email("CONTACT_EMAIL"),
         EMAIL_URL=_address("EMAIL_URL", env.str("EMAIL_URL", default="consolemail://"), env.email_url_config),
         EMAIL_TIMEOUT=_positive(env, "EMAIL_TIMEOUT", 10, largest=30),
         DEFAULT_FROM_EMAIL=env.str("DEFAULT_FROM_EMAIL", default="KoalaPanel <koalapanel@localhost>"),
@@ -158,6 +159,17 @@ def _address(name: str, text: str, parse: Callable[[str], object]) -> str:
     if not understood:
         # Not the value itself: it may hold a password.
         raise ImproperlyConfigured(f"{name} is no address of a kind we know.")
+    return text
+
+
+def _email(name: str) -> str:
+    """One address, as in `help@example.com`; empty without."""
+    text = os.environ.get(name, "").strip()
+    try:
+        if text:
+            validate_email(text)
+    except ValidationError:
+        raise ImproperlyConfigured(f"{name} must be one email address, not {text!r}.") from None
     return text
 
 
