@@ -46,3 +46,13 @@ def barriers(page: Page) -> list[str]:
 def is_wider_than_its_window(page: Page) -> bool:
     wider: bool = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
     return wider
+
+
+def assert_no_barriers(page: Page) -> None:
+    """On a phone and on a desktop, light and dark: the page as it is, turned from one to the other."""
+    for window in (PHONE, DESKTOP):
+        page.set_viewport_size(window)
+        assert not is_wider_than_its_window(page), (page.url, window)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            assert barriers(page) == [], (page.url, window, scheme)

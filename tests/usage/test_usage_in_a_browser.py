@@ -4,7 +4,7 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.browser import DESKTOP, PHONE, barriers, is_wider_than_its_window, well_behaved
+from tests.browser import assert_no_barriers, well_behaved
 from tests.usage.escalation.customer import Customer
 from usage.escalation import reactivation
 from usage.escalation.following import follow_changes
@@ -158,16 +158,6 @@ def test_signed_out_elsewhere_the_page_becomes_the_sign_in(page, live_server, is
     context.clear_cookies()
     page.clock.run_for(3_000)
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
-
-
-def assert_no_barriers(page: Page) -> None:
-    """On a phone and on a desktop, light and dark: the page as it is, turned from one to the other."""
-    for window in (PHONE, DESKTOP):
-        page.set_viewport_size(window)
-        assert not is_wider_than_its_window(page), (page.url, window)
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            assert barriers(page) == [], (page.url, window, scheme)
 
 
 def test_axe_finds_nothing(page, live_server, issue, call):
