@@ -60,7 +60,7 @@ class ContactForm(forms.Form):
     homepage = forms.CharField(
         required=False, widget=forms.TextInput(attrs={"tabindex": "-1", "autocomplete": "off"})
     )
-    form_id = forms.CharField(required=False, widget=forms.HiddenInput)
+    form_id = forms.Field(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -77,7 +77,7 @@ class ContactForm(forms.Form):
     def clean_form_id(self) -> UUID:
         """Made by us. Whatever else was sent can't be the same form a second time."""
         try:
-            return UUID(self.cleaned_data["form_id"])
+            return UUID(str(self.cleaned_data["form_id"]))
         except ValueError:
             return uuid4()
 
