@@ -5,6 +5,9 @@ class ImagesConfig(AppConfig):
     name = "images"
 
     def ready(self) -> None:
-        from images import routes
+        from images import (
+            closed_accounts,  # noqa: F401  (connects its signal receiver)
+            routes,
+        )
 
         routes.register()

@@ -261,6 +261,9 @@ ACCOUNT_RATE_LIMITS = {
     "confirm_email": "1/m/key,10/h/key",
     # Guesses at the present password by whoever found a browser open.
     "change_password": "5/m/user,20/h/user",
+    # Wrong codes of one account's second factor, by whoever has its password. Three of a million are right at
+    # any time: so many a day hit one in 30 years.
+    "second_factor": "10/h/key,30/d/key",
     # Letters to addresses that somebody says are theirs.
     "manage_email": "10/h/user",
 }
@@ -275,6 +278,9 @@ MFA_ADAPTER = "accounts.account.two_factor.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "KoalaPanel"
 MFA_TOTP_TOLERANCE = 1  # periods of 30 s on either side, for a phone whose clock is off
+# Nobody is in before an address is verified. Another one that waits for it is no reason to refuse a factor, nor
+# is a factor one to refuse a change of the address.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_FORMS = {
     "authenticate": "accounts.account.two_factor.forms.SignInCodeForm",
     "authenticate_webauthn": "accounts.account.two_factor.forms.SignInKeyForm",

@@ -9,6 +9,7 @@ class UsageConfig(AppConfig):
         from usage import (
             announcements,  # noqa: F401  (connects its signal receivers)
             api_routes,
+            closed_accounts,  # noqa: F401  (connects its signal receiver)
             key_notices,  # noqa: F401  (likewise)
         )
         from usage.escalation.memory import SqlMemory

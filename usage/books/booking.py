@@ -15,6 +15,7 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.db.models import Model
 
+from accounts.models import ApiKey
 from usage.books.quota_notices import owe_quota_notices
 from usage.books.retention import MINUTES_KEPT
 from usage.limits.outcomes import ADMITTED, FAILED, SETTLING_SECONDS, column_of
@@ -22,7 +23,7 @@ from usage.limits.store import LimitStore
 from usage.models import BookedUntil, RateHit, UsageDay, UsageHour, UsageMinute
 from usage.models.usage import COUNTS, Usage
 from usage.spans import DAY, HOUR, MINUTE, day_start, hour_start, minute_start
-from usage.subjects import BUCKETS
+from usage.subjects import BUCKETS, key_id_of
 
 # How far back a run looks after the worker stood still. An hour is summed up from its minutes, so this ends
 # safely before retention has removed the first of them: an hour that is booked must never shrink.
@@ -105,7 +106,7 @@ def _book(store: LimitStore, portion: _Portion, booked_until: int, now: datetime
         )
         if watermark.minute != booked_until:
             return None
-        rows = _write_minutes(usage) + _write_hits(hits)
+        rows = _write_minutes(usage) + _write_hits(_without_who_left(hits))
         for start, subjects in hours.items():
             _sum_up(UsageMinute, UsageHour, start, start + HOUR, subjects)
         for start, subjects in days.items():
@@ -173,6 +174,18 @@ def _write_minutes(usage: _Usage) -> int:
     ]
     _upsert(UsageMinute, ["subject", "start"], [], COUNTS, rows, updates=COUNTS)
     return len(rows)
+
+
+def _without_who_left(hits: list[_Hit]) -> list[_Hit]:
+    """The hits, without samples of keys whose account was deleted since (`usage.closed_accounts`)."""
+    ids = {key_id_of(hit.subject) for hit in hits if hit.address or hit.user_agent}
+    sampled = {key_id for key_id in ids if key_id is not None}
+    if not sampled:
+        return hits
+    gone = sampled - set(ApiKey.objects.filter(pk__in=sampled).values_list("pk", flat=True))
+    return [
+        hit._replace(address="", user_agent="") if key_id_of(hit.subject) in gone else hit for hit in hits
+    ]
 
 
 def _write_hits(hits: list[_Hit]) -> int:

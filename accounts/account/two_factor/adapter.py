@@ -19,6 +19,7 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
             "Codes of this account can't be checked any more, because this panel has a new secret key. "
             "Ask the people who run it to reset your two-factor authentication."
         ),
+        "too_many_codes": "Too many wrong codes. Wait an hour, then take a new one.",
         "cannot_delete_authenticator": (
             "Accounts of the staff must have a second factor. Add another one first, then remove this one."
         ),

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from allauth.core import context, ratelimit
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm, BaseAuthenticateForm, ReauthenticateForm
-from allauth.mfa.base.internal.flows import check_rate_limit
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn.forms import (
@@ -43,11 +43,12 @@ class _UsesCodesOnce(BaseAuthenticateForm):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _bound_code(self)
-
-    @property
-    def has_app(self) -> bool:
-        """Whether the account has an authenticator app, or only recovery codes to type."""
-        return bool(Authenticator.objects.filter(user=self.user, type=Authenticator.Type.TOTP).exists())
+        code = self.fields["code"]
+        if Authenticator.objects.filter(user=self.user, type=Authenticator.Type.TOTP).exists():
+            code.label = "Code of your authenticator app"
+            code.help_text = "Or one of your recovery codes."
+        else:
+            code.label, code.help_text = "Recovery code", "Each of them works once."
 
     def clean_code(self) -> str:
         try:
@@ -58,6 +59,8 @@ class _UsesCodesOnce(BaseAuthenticateForm):  # type: ignore[misc]
             raise get_adapter().validation_error("broken_seal") from None
 
     def _use(self, code: str) -> str:
+        if not ratelimit.consume(context.request, action="second_factor", key=str(self.user.pk)):
+            raise get_adapter().validation_error("too_many_codes")
         app = (
             Authenticator.objects.select_for_update()
             .filter(user=self.user, type=Authenticator.Type.TOTP)
@@ -65,11 +68,11 @@ class _UsesCodesOnce(BaseAuthenticateForm):  # type: ignore[misc]
         )
         period = None if app is None else spent_codes.period_of(app, code)
         if app is not None and period is not None and spent_codes.is_spent(app, period):
-            check_rate_limit(self.user)  # counts as a wrong one
             raise get_adapter().validation_error("incorrect_code")
         used: str = super().clean_code()
         if app is not None and period is not None and self.authenticator.pk == app.pk:
             spent_codes.spend(app, period)
+        ratelimit.clear(context.request, action="second_factor", key=str(self.user.pk))
         return used
 
 

@@ -180,7 +180,7 @@ class TestSamples:
         return RateHit.objects.get()
 
     def test_a_hit_says_who_was_refused(self, count, driven_clock):
-        count("k:1", minute=2, sample="192.0.2.7\ncurl/8.14.1")
+        count("ip:192.0.2.7", minute=2, sample="192.0.2.7\ncurl/8.14.1")
         row = self.book(driven_clock)
         assert (row.address, row.user_agent) == ("192.0.2.7", "curl/8.14.1")
 
@@ -197,16 +197,21 @@ class TestSamples:
         ],
     )
     def test_whatever_a_client_sent_fits(self, count, driven_clock, sample, kept):
-        count("k:1", minute=2, sample=sample)
+        count("ip:192.0.2.7", minute=2, sample=sample)
         row = self.book(driven_clock)
         assert (row.address, row.user_agent) == kept
 
     def test_a_sample_that_is_gone_takes_nothing_from_the_row(self, count, driven_clock, valkey):
-        count("k:1", minute=2, sample="192.0.2.7\ncurl")
+        count("ip:192.0.2.7", minute=2, sample="192.0.2.7\ncurl")
         self.book(driven_clock)
         BookedUntil.objects.all().delete()
         valkey.delete(*valkey.keys("kp1:*:hs:*"))
         assert self.book(driven_clock).address == "192.0.2.7"
+
+    def test_no_sample_of_a_key_is_booked_whose_account_is_gone(self, count, driven_clock):
+        count("k:1", minute=2, sample="192.0.2.7\ncurl")
+        row = self.book(driven_clock)
+        assert (row.count, row.address, row.user_agent) == (2, "", "")
 
 
 class Killed(DatabaseError):
