@@ -9,5 +9,5 @@ urlpatterns = [
     *urls(),
     # What is left below the API's prefixes is a refusal, not a page.
     # A path may have a newline in it, which neither `.` nor `$` would take for what it is.
-    re_path(r"^(?:api|convert|conversions|entitlements|job)(?:/(?s:.*))?\Z", no_such_route),
+    re_path(r"^(?:api|convert|conversions|entitlements/me|job)(?:/(?s:.*))?\Z", no_such_route),
 ]

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 from celery.contrib.testing.worker import start_worker
+from django.core.cache import cache
 from django.core.files.storage import default_storage
 from django.test import Client
 
 from accounts import api_keys
+from accounts.endpoint_limits import limiter
 from accounts.models import Tier, User
 from koalapanel.celery import app
 from usage.limits.store import limit_store
@@ -31,9 +33,12 @@ def store(
 ) -> Iterator[redis.Redis]:
     """The store behind limits, queue and endings; patient, because decoding next door takes its time.
 
-    Not emptied: the worker's queue is in it. Every test has keys and jobs of its own.
+    Not emptied: the worker's queue is in it. Every test has keys and jobs of its own; but they share an
+    address, whose downloads are counted in the cache.
     """
     monkeypatch.setattr(limit_store(), "_timeout", 2)
+    cache.delete_pattern("*")
+    limiter.forget()
     with redis.Redis.from_url(valkey_server) as client:
         yield client
 
