@@ -18,6 +18,9 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
     def update(self, **kwargs: Any) -> NoReturn:
         raise AppendOnly("Audit entries are never changed.")
 
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnly("Audit entries are never changed.")
+
 
 class AuditEntry(models.Model):
     """One action on one thing. It names both in words of that time, so that it outlives them."""
