@@ -1,5 +1,23 @@
-"""Django's admin for accounts and roles, tiers, keys, limits on endpoints, messages, and the audit log."""
+"""Django's admin for accounts and roles, tiers, keys, limits, messages, letters, and the audit log."""
 
-from accounts.admin import api_keys, audit_entries, contact_messages, endpoint_limits, groups, tiers, users
+from accounts.admin import (
+    api_keys,
+    audit_entries,
+    contact_messages,
+    endpoint_limits,
+    groups,
+    letters,
+    tiers,
+    users,
+)
 
-__all__ = ["api_keys", "audit_entries", "contact_messages", "endpoint_limits", "groups", "tiers", "users"]
+__all__ = [
+    "api_keys",
+    "audit_entries",
+    "contact_messages",
+    "endpoint_limits",
+    "groups",
+    "letters",
+    "tiers",
+    "users",
+]

@@ -52,7 +52,7 @@ class ContactForm(forms.Form):
         help_text=f"At most {LONGEST_TEXT:,} characters. Never send a whole key; its start is enough.",
         error_messages={
             "required": "The message is empty.",
-            "max_length": "At most %(limit_value)d characters fit here; these are %(show_value)d. "
+            "max_length": f"At most {LONGEST_TEXT:,} characters fit here; these are %(show_value)d. "
             "Take something out, or send it in two messages.",
         },
     )

@@ -169,7 +169,7 @@ class TestBadInput:
             ("subject", "Hi\x00", "Null characters are not allowed."),
             ("text", "", "The message is empty."),
             ("text", " \r\n ", "The message is empty."),
-            ("text", "t" * 5_001, "At most 5000 characters fit here; these are 5001."),
+            ("text", "t" * 5_001, "At most 5,000 characters fit here; these are 5001."),
             ("text", "Hi\x00", "Null characters are not allowed."),
         ],
     )

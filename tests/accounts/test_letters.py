@@ -11,16 +11,19 @@ import pytest
 import time_machine
 from allauth.account import app_settings as allauth_settings
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.template.loader import get_template, render_to_string
+from django.utils import timezone
 
 from accounts.mail import letters, waking
 from accounts.mail.letters import owe_letter
 from accounts.mail.message import wrapped
 from accounts.mail.sending import send_what_is_due
-from accounts.models import Letter
+from accounts.models import AuditEntry, Letter, User
 from koalapanel.celery import app
 from koalapanel.env import BASE_DIR
+from tests.admin_pages import act, change_page, list_page
 
 pytestmark = pytest.mark.django_db
 
@@ -241,3 +244,31 @@ class TestWhatLettersAboutAnAccountSay:
         assert timedelta(days=allauth_settings.EMAIL_CONFIRMATION_EXPIRE_DAYS) == three_days
         assert timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT) == three_days
         assert three_days - letters.WORTH_SENDING >= timedelta(days=1)
+
+
+class TestStaff:
+    @pytest.fixture
+    def support(self, client):
+        person = User.objects.create_user("support@example.com", is_staff=True)
+        person.groups.add(Group.objects.get(name="Support"))
+        client.force_login(person)
+        return client
+
+    def test_they_see_what_became_of_a_letter_and_never_what_it_says(self, support):
+        letter = owed()
+        for page in (list_page(Letter), change_page(letter)):
+            html = support.get(page).content.decode()
+            assert "ada@example.com" in html
+            assert "password_reset_key" in html
+            assert letter.sealed not in html
+            assert LINK not in html
+
+    def test_they_have_what_waits_tried_again_at_once(self, support, valkey):
+        later = timezone.now() + timedelta(hours=1)
+        waits, sent = owed(), owed()
+        Letter.objects.update(due_at=later)
+        sent.book_as_sent(timezone.now())
+        act(support, "try_again", waits, sent)
+        assert list(Letter.objects.due(timezone.now())) == [waits]
+        entry = AuditEntry.objects.get()
+        assert (entry.action, entry.target_id) == ("tried again", str(waits.pk))

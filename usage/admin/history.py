@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.text import Truncator
 
-from usage.admin.read_only import ReadOnlyAdmin
+from accounts.admin.read_only import ReadOnlyAdmin
 from usage.admin.subjects import in_words
 from usage.models import EscalationEvent
 

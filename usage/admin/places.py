@@ -7,9 +7,9 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts.admin.read_only import ReadOnlyAdmin
 from accounts.models import ApiKey
 from usage.admin.ladder_actions import LadderActions
-from usage.admin.read_only import ReadOnlyAdmin
 from usage.admin.subjects import in_words
 from usage.models import EscalationState, EscalationStep
 

@@ -8,8 +8,8 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
+from accounts.admin.read_only import ReadOnlyAdmin
 from accounts.models import ApiKey
-from usage.admin.read_only import ReadOnlyAdmin
 from usage.subjects import key_id_of, key_subject_id
 
 Row = TypeVar("Row", bound=Model)
