@@ -1,12 +1,12 @@
-"""Django's admin for accounts and roles, tiers, keys, limits, messages, letters, and the audit log."""
+"""Django's admin for accounts and roles, tiers, keys, limits, services, messages, and the audit log."""
 
 from accounts.admin import (
     api_keys,
     audit_entries,
+    clients,
     contact_messages,
     endpoint_limits,
     groups,
-    letters,
     tiers,
     users,
 )
@@ -14,10 +14,10 @@ from accounts.admin import (
 __all__ = [
     "api_keys",
     "audit_entries",
+    "clients",
     "contact_messages",
     "endpoint_limits",
     "groups",
-    "letters",
     "tiers",
     "users",
 ]

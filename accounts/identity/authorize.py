@@ -48,7 +48,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
     except FatalClientError as error:
         return refuse(request, error)
     except OAuth2Error as error:
-        return HttpResponseRedirect(_with_issuer(error.in_uri(error.redirect_uri)))
+        return HttpResponseRedirect(_with_issuer(_refusal(error)))
     except ValueError:
         return refuse(request, InvalidRequestError())
 
@@ -77,7 +77,7 @@ def consent(request: HttpRequest) -> HttpResponse:
     except FatalClientError as error:
         return refuse(request, error)
     except OAuth2Error as error:
-        return HttpResponseRedirect(_with_issuer(error.in_uri(error.redirect_uri)))
+        return HttpResponseRedirect(_with_issuer(_refusal(error)))
 
 
 def refuse(request: HttpRequest, error: Exception | None) -> HttpResponse:
@@ -138,6 +138,11 @@ def _allow(request: HttpRequest, query: str, scopes: list[str]) -> str:
         credentials={"user": user, "auth_time": signed_in_at(request, user)},
     )
     return _with_issuer(headers["Location"])
+
+
+def _refusal(error: OAuth2Error) -> str:
+    """In the query: oauthlib would put it where a `response_mode` says that we refuse."""
+    return str(add_query_params(error.redirect_uri, dict(error.twotuples)))
 
 
 def _denial(facts: dict[str, Any]) -> str:

@@ -1,63 +1,32 @@
-"""What staff do to the services that people may sign in to: each action is written down, no secret is."""
+"""How the services that people may sign in to are told apart; the rest of them is a form of the admin."""
 
-from typing import Any
+import secrets
 
 from allauth.idp.oidc.models import Client
 from django.db import transaction
+from django.utils.text import slugify
 
 from accounts import audit
 from accounts.identity import client_secrets
 from accounts.models import User
 
 
-def facts(client: Client) -> dict[str, Any]:
-    """A client's settings as the audit log has them."""
-    return {
-        "name": client.name,
-        "type": client.type,
-        "scopes": client.get_scopes(),
-        "redirect_uris": client.get_redirect_uris(),
-        "post_logout_redirect_uris": client.get_post_logout_redirect_uris(),
-        "grant_types": client.get_grant_types(),
-        "skip_consent": client.skip_consent,
-    }
+def new_id(name: str) -> str:
+    """A client ID that says which service it is, such as `treehouse-5f0c19e2`; renaming doesn't change it."""
+    return f"{slugify(name)[:40] or 'service'}-{secrets.token_hex(4)}"
 
 
-@transaction.atomic
-def create(client: Client, *, by: User) -> str | None:
-    """Keep a new client; its secret, once, if it is one that can keep a secret."""
-    secret = client_secrets.new_secret()
-    # One that can't gets a digest of what nobody has seen.
-    client.secret = client_secrets.digest(secret)
-    client.save(force_insert=True)
-    audit.record("created", client, by=by, after=facts(client))
-    return secret if client.type == Client.Type.CONFIDENTIAL else None
-
-
-@transaction.atomic
-def change(client: Client, *, by: User) -> None:
-    """Keep a client's new settings; they are in force at its next request."""
-    former = facts(Client.objects.select_for_update().get(pk=client.pk))
-    client.save()
-    now = facts(client)
-    changed = [name for name in now if now[name] != former[name]]
-    if changed:
-        before, after = ({name: told[name] for name in changed} for told in (former, now))
-        audit.record("changed", client, by=by, before=before, after=after)
-
-
-@transaction.atomic
-def replace_secret(client: Client, *, by: User) -> str:
-    """The new secret, once; the former one is refused from now on. What people gave the client stays."""
+def give_secret(client: Client) -> str:
+    """A new one, to be shown once; saving the client is the caller's."""
     secret = client_secrets.new_secret()
     client.secret = client_secrets.digest(secret)
-    client.save(update_fields=["secret"])
-    audit.record("replaced secret", client, by=by, after={"name": client.name})
     return secret
 
 
 @transaction.atomic
-def remove(client: Client, *, by: User) -> None:
-    """Nobody can sign in to it any more, and the tokens it has are void."""
-    audit.record("removed", client, by=by, before=facts(client))
-    client.delete()
+def replace_secret(client: Client, *, by: User, reason: str) -> str:
+    """The former one is refused from now on. What people gave the service stays."""
+    secret = give_secret(client)
+    client.save(update_fields=["secret"])
+    audit.record("replaced secret", client, by=by, after={"name": client.name}, reason=reason)
+    return secret

@@ -6,7 +6,11 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from accounts.identity import keys
 from accounts.identity.scopes import SCOPES
+
+# Seconds for which a service may keep the keys. A new one signs at once: who doesn't know it asks again.
+JWKS_KEPT = 3600
 
 
 @require_safe
@@ -37,7 +41,7 @@ def configuration(request: HttpRequest) -> JsonResponse:
                 *("name", "email", "email_verified"),
             ],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
+            "id_token_signing_alg_values_supported": [keys.ALGORITHM],
             "prompt_values_supported": ["none", "login", "consent"],
             "claims_parameter_supported": False,
             "request_parameter_supported": False,
@@ -46,6 +50,15 @@ def configuration(request: HttpRequest) -> JsonResponse:
         }
     )
     response["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+@require_safe
+def jwks(request: HttpRequest) -> JsonResponse:
+    """The keys with which a service verifies what we sign."""
+    response = JsonResponse({"keys": keys.published()})
+    response["Access-Control-Allow-Origin"] = "*"
+    response["Cache-Control"] = f"public, max-age={JWKS_KEPT}"
     return response
 
 

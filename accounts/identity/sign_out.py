@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
+from accounts.identity.keys import claims_of_hint
 from accounts.identity.redirect_uris import is_registered
 from accounts.identity.sending_back import send_back
 
@@ -16,12 +17,19 @@ from accounts.identity.sending_back import send_back
 class SignOutForm(RPInitiatedLogoutForm):  # type: ignore[misc]
     """Leads on to an address that the service registered for this, and to no other one of its host."""
 
+    def clean_id_token_hint(self) -> dict[str, Any] | None:
+        return claims_of_hint(self.cleaned_data["id_token_hint"])
+
     def clean(self) -> dict[str, Any]:
-        asked_for = self.cleaned_data.get("post_logout_redirect_uri")
+        # Not allauth's to judge: without any registered, it takes all addresses of the service's host.
+        asked_for = self.cleaned_data.pop("post_logout_redirect_uri", "")
         cleaned: dict[str, Any] = super().clean()
         client = cleaned["client"]
-        if asked_for and client and not is_registered(asked_for, client.get_post_logout_redirect_uris()):
-            self.add_error("post_logout_redirect_uri", ValidationError("This address is not registered."))
+        if asked_for and client:
+            if is_registered(asked_for, client.get_post_logout_redirect_uris()):
+                cleaned["post_logout_redirect_uri"] = asked_for
+            else:
+                self.add_error("post_logout_redirect_uri", ValidationError("This address is not registered."))
         return cleaned
 
 

@@ -4,13 +4,12 @@ Not allauth's own list: it has flows that we don't offer (see docs/decisions/001
 names are kept, because allauth's templates and views use them.
 """
 
-from allauth.idp.oidc.views import jwks
 from django.urls import include, path
 
 from accounts.endpoint_limits.limiter import limited
 from accounts.identity.authorize import authorize, consent
 from accounts.identity.connected import connected_services, disconnect
-from accounts.identity.discovery import configuration
+from accounts.identity.discovery import configuration, jwks
 from accounts.identity.sign_out import sign_out
 from accounts.identity.tokens import revoke, token, userinfo
 

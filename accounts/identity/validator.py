@@ -12,14 +12,13 @@ from allauth.core.internal.httpkit import extract_basic_auth
 from allauth.idp.oidc.adapter import get_adapter
 from allauth.idp.oidc.internal.oauthlib.request_validator import OAuthLibRequestValidator
 from allauth.idp.oidc.internal.oauthlib.utils import get_validator_context
-from allauth.idp.oidc.internal.tokens import decode_jwt_token
 from allauth.idp.oidc.models import Client, Token
 from django.conf import settings
 from django.utils import timezone
 from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749.errors import InvalidGrantError
 
-from accounts.identity import client_secrets, grants
+from accounts.identity import client_secrets, grants, keys
 from accounts.identity.redirect_uris import is_loopback, is_registered
 
 
@@ -42,7 +41,7 @@ class Validator(OAuthLibRequestValidator):  # type: ignore[misc]
         client = self._lookup_client(request, client_id)
         if client is None or client.type != Client.Type.CONFIDENTIAL or not isinstance(secret, str):
             return False
-        if not client_secrets.matches(secret, client.secret):
+        if request.client_id not in (None, client.id) or not client_secrets.matches(secret, client.secret):
             return False
         self._use_client(request, client)
         return True
@@ -81,7 +80,7 @@ class Validator(OAuthLibRequestValidator):  # type: ignore[misc]
         user = context.request.user
         if not id_token_hint or not user.is_authenticated:
             return True
-        hint = decode_jwt_token(id_token_hint, client_id=request.client.id, verify_exp=False, verify_iss=True)
+        hint = keys.claims_of_hint(id_token_hint, audience=request.client.id)
         return hint is not None and hint.get("sub") == get_adapter().get_user_sub(request.client, user)
 
     # --- Codes: kept for a minute in the cache, under their digest ---------------------------------------
@@ -181,10 +180,21 @@ class Validator(OAuthLibRequestValidator):  # type: ignore[misc]
     def finalize_id_token(
         self, id_token: dict[str, Any], token: dict[str, Any], token_handler: object, request: Request
     ) -> str:
-        """With the time of signing in, which a service that sends `max_age` needs."""
-        id_token["auth_time"] = self._auth_time(request)
-        signed: str = super().finalize_id_token(id_token, token, token_handler, request)
-        return signed
+        """Adds to `aud`, `iat`, `nonce` and `at_hash`, which oauthlib has put in, and signs it all.
+
+        `auth_time` is for services that send `max_age`.
+        """
+        adapter = get_adapter()
+        email = get_validator_context().email
+        return keys.sign(
+            {
+                **id_token,
+                "iss": adapter.get_issuer(),
+                "exp": id_token["iat"] + settings.IDP_OIDC_ID_TOKEN_EXPIRES_IN,
+                "auth_time": self._auth_time(request),
+                **adapter.get_claims("id_token", request.user, request.client, request.scopes, email=email),
+            }
+        )
 
     def _auth_time(self, request: Request) -> int:
         """When the person signed in, in Unix seconds: of a code, or of the refresh token that came of it."""

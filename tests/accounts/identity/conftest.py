@@ -15,6 +15,7 @@ from accounts.identity import clients
 from accounts.models import User
 
 CALLBACK = "https://tree.example/callback"
+LOOPBACK = "http://127.0.0.1:4711/callback"
 GOODBYE = "https://tree.example/goodbye"
 
 
@@ -25,21 +26,16 @@ def ada(db):
     return user
 
 
-@pytest.fixture
-def staff(db):
-    return User.objects.create_superuser("staff@example.com", "eucalyptus leaf nine")
-
-
-def register(
-    staff, name="Treehouse", type=Service.Type.CONFIDENTIAL, stays=True, callback=CALLBACK, **fields
-):
+def register(name="Treehouse", type=Service.Type.CONFIDENTIAL, stays=True, callback=CALLBACK):
     """A service as staff make one, and its secret."""
-    made = Service(name=name, type=type, **fields)
-    made.set_scopes(fields.get("scopes", ["openid", "profile", "email"]))
+    made = Service(id=clients.new_id(name), name=name, type=type)
+    made.set_scopes(["openid", "profile", "email"])
     made.set_redirect_uris([callback])
     made.set_post_logout_redirect_uris([GOODBYE])
     made.set_grant_types(["authorization_code", *(["refresh_token"] if stays else [])])
-    return made, clients.create(made, by=staff)
+    secret = clients.give_secret(made)
+    made.save()
+    return made, secret if type == Service.Type.CONFIDENTIAL else None
 
 
 @dataclass
@@ -48,6 +44,7 @@ class Caller:
 
     service: Service
     secret: str | None
+    callback: str = CALLBACK
     browser: Client = field(default_factory=Client)
     wire: Client = field(default_factory=Client)
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
@@ -62,7 +59,7 @@ class Caller:
         asked = {
             "response_type": "code",
             "client_id": self.service.pk,
-            "redirect_uri": CALLBACK,
+            "redirect_uri": self.callback,
             "scope": "openid profile email",
             "state": "st4te",
             "nonce": "n0nce",
@@ -80,14 +77,18 @@ class Caller:
 
     def code(self, **changes):
         """One that was asked for and given."""
-        return sent_back(self.answer(self.ask(**changes)))["code"]
+        return sent_back(self.answer(self.ask(**changes)), self.callback)["code"]
 
-    def redeem(self, code, **changes):
+    def tokens(self, **changes):
+        """What a code of its own becomes."""
+        return self.redeem(self.code(**changes)).json()
+
+    def redeem(self, code, /, **changes):
         """The token endpoint's answer."""
         asked = {
             "grant_type": "authorization_code",
             "code": code,
-            "redirect_uri": CALLBACK,
+            "redirect_uri": self.callback,
             "code_verifier": self.verifier,
             **changes,
         }
@@ -114,19 +115,21 @@ class Caller:
 
 
 @pytest.fixture
-def treehouse(valkey, staff, ada):
+def treehouse(valkey, ada):
     """A service that can keep a secret, and Ada at her browser."""
-    caller = Caller(*register(staff))
-    caller.browser.force_login(ada)
-    return caller
+    return used_by(ada, *register())
 
 
 @pytest.fixture
-def app(valkey, staff, ada):
+def app(valkey, ada):
     """A program on Ada's own machine, which can't keep one."""
-    made, secret = register(staff, "Leafcutter", Service.Type.PUBLIC, callback="http://127.0.0.1/callback")
-    caller = Caller(made, secret)
-    caller.browser.force_login(ada)
+    made, none = register("Leafcutter", Service.Type.PUBLIC, callback=LOOPBACK)
+    return used_by(ada, made, none, callback=LOOPBACK)
+
+
+def used_by(person, service, secret, callback=CALLBACK):
+    caller = Caller(service, secret, callback)
+    caller.browser.force_login(person)
     return caller
 
 
