@@ -1,8 +1,6 @@
 """A limit store that forgot everything while panels run: it frees nobody, and counts go on from the books."""
 
 import itertools
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +13,10 @@ from django.db import connections
 from django.test import Client
 
 from accounts.models import ApiKey, Tier
-from koalapanel.env import BASE_DIR
-from tests import databases
-from tests.panel import environment
 from tests.proxy import Proxy, drop, pass_on
 from tests.servers import limit_store as new_server
 from tests.servers import valkey_binary
+from tests.usage.web_process import AnotherProcess
 from tests.usage.wsgi_client import WsgiClient
 from usage.books.booking import book_closed_minutes
 from usage.escalation.following import follow_changes
@@ -95,38 +91,6 @@ def another_store(url, clock, timeout=2):
     store = LimitStore(url, timeout=timeout, memory=SqlMemory(), clock=clock)
     store.reload_ladder()
     return store
-
-
-class AnotherProcess:
-    def __init__(self):
-        told = environment(
-            VAR_DIR=str(settings.VAR_DIR),
-            REDIS_URL=limit_store().url,
-            LIMITS_TIMEOUT_MS="1000",
-            PYTHONPATH=str(BASE_DIR),
-            **databases.of_the_tests(),
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.usage.another_process"],
-            cwd=BASE_DIR,
-            env=told,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-
-    def ask(self, text, path="/api/v1/conversions", method="GET"):
-        self.process.stdin.write(f"{method} {path} {text}\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()
 
 
 def test_neither_a_blocked_nor_a_suspended_key_is_admitted_afterwards_by_any_process(
