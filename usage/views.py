@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey, KeySecret, User
 from usage.escalation.words import steps_in_words
 from usage.headline import headline_of
 from usage.standing import standing_of_key
@@ -42,7 +42,7 @@ def usage_live(request: SignedInRequest) -> HttpResponse:
 
 def _standing(request: SignedInRequest) -> dict[str, Any]:
     keys = list(ApiKey.objects.owned_by(request.user).select_related("tier"))
-    key = _chosen(keys, request.GET.get("key"))
+    key = _chosen(keys, request.user, request.GET.get("key"))
     if key is None:
         return {"keys": keys}
     standing = standing_of_key(key)
@@ -55,12 +55,17 @@ def _standing(request: SignedInRequest) -> dict[str, Any]:
     }
 
 
-def _chosen(keys: list[ApiKey], start: str | None) -> ApiKey | None:
-    """The key that begins with `start`, among the account's own; raises `Http404` for any other."""
+def _chosen(keys: list[ApiKey], user: User, start: str | None) -> ApiKey | None:
+    """The account's key with a secret that begins, or began, with `start`; raises `Http404` for any other."""
     if start is None:
         working = [key for key in keys if key.status == ApiKey.Status.ACTIVE and not key.has_expired]
         return next(iter(working or keys), None)
     for key in keys:
         if key.start == start:
+            return key
+    # Older mails and logs show the start of a secret that was rotated out since.
+    old = dict(KeySecret.objects.filter(key__owner=user).values_list("start", "key"))
+    for key in keys:
+        if key.pk == old.get(start):
             return key
     raise Http404("The account has no such key.")

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.utils import timezone
 
+from accounts.keys.actions import rotate
 from accounts.models import ApiKey, User
 from tests.admin_pages import act, change, said
 from tests.servers import limit_store as started_store
@@ -249,6 +250,18 @@ class TestLists:
         for term in (key.start, "olivia@example.com", f"prod {key.start}"):
             assert listed(staff, model, q=term) == [rows[model].pk]
         assert listed(staff, model, q="ben@example.com") == []
+
+    @pytest.mark.parametrize("model", [*MODELS[2:], "apikey"])
+    def test_a_rotated_key_is_found_by_the_start_of_each_secret_it_had_and_listed_once(
+        self, staff, boss, rows, key, model
+    ):
+        rotated = key
+        for _ in range(2):
+            rotated, _ = rotate(rotated, by=boss, revision=None, overlap=timedelta(hours=1))
+        app, pk = ("accounts", key.pk) if model == "apikey" else ("usage", rows[model].pk)
+        for start in [key.start, *key.secrets.values_list("start", flat=True)]:
+            assert listed(staff, model, app, q=start).count(pk) == 1, start
+        assert listed(staff, model, app, q=f"koala_ {rotated.name}").count(pk) == 1
 
     def test_hits_are_found_by_address_and_say_whose_they_are(self, staff, rows):
         assert listed(staff, "ratehit", q="192.0.2.7") == [rows["ratehit"].pk]

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from accounts import api_keys
+from accounts.keys import actions
 from accounts.models import ApiKey
 from koalapanel.env import BASE_DIR
 from tests.panel import environment
@@ -33,6 +35,7 @@ def test_it_tells_the_limits_in_force_and_what_is_used(issue, driven_clock, caps
         "owner": "olivia@example.com",
         "status": "active",
         "tier": "free",
+        "secrets": [{"start": key.start, "retires_at": None, "last_used_at": None}],
         "limits": {"minute": 2, "day": 1000, "concurrent": 5, "parallel": 3, "queued": 200},
         "overrides": ["minute"],
         "usage": {"day": 2, "minute": 2, "concurrent": 2},
@@ -64,6 +67,27 @@ def test_it_tells_why_staff_suspended_a_key(issue, driven_clock, capsys):
 def test_a_keys_start_is_enough(issue, driven_clock, capsys):
     key, _ = issue(status=ApiKey.Status.SUSPENDED)
     assert status(capsys, key.start)["status"] == "suspended"
+
+
+def test_it_is_found_by_a_rotated_keys_old_start_and_names_all_of_its_secrets(
+    issue, owner, driven_clock, capsys, time_machine
+):
+    time_machine.move_to("2026-03-01T12:00:00+00:00", tick=False)
+    key, old = issue()
+    used = datetime(2026, 3, 1, 11, 59, tzinfo=UTC)
+    key.secrets.update(last_used_at=used)
+    rotated, _ = actions.rotate(key, by=owner, revision=None, overlap=timedelta(hours=1))
+    told = status(capsys, key.start)
+    assert told == status(capsys, old) == status(capsys, rotated.start)
+    assert told["key"] == rotated.start
+    assert told["secrets"] == [
+        {"start": rotated.start, "retires_at": None, "last_used_at": None},
+        {
+            "start": key.start,
+            "retires_at": "2026-03-01T13:00:00+00:00",
+            "last_used_at": "2026-03-01T11:59:00+00:00",
+        },
+    ]
 
 
 @pytest.mark.parametrize(

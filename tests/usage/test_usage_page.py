@@ -3,11 +3,13 @@
 import threading
 from datetime import timedelta
 from html.parser import HTMLParser
+from urllib.parse import quote
 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.keys import actions
 from accounts.models import ApiKey, User
 from tests.usage.escalation.customer import DAY, HOUR, MINUTE, Customer
 from usage.books.booking import book_closed_minutes
@@ -156,6 +158,25 @@ def test_the_newest_working_key_is_shown_and_the_others_can_be_chosen(signed_in,
     response = signed_in.get("/", {"key": old.start})
     assert response.context["key"] == old
     assert all(f"?key={key.start}" in response.content.decode() for key in ApiKey.objects.all())
+
+
+@pytest.mark.parametrize("name", ["usage", "usage_live"])
+def test_an_old_mails_link_finds_the_key_that_was_rotated_since(signed_in, issue, owner, name):
+    key, _ = issue()
+    rotated, _ = actions.rotate(key, by=owner, revision=None, overlap=timedelta(0))
+    issue()
+    for start in (key.start, rotated.start):
+        assert signed_in.get(reverse(name), {"key": start}).context["key"] == key
+    stranger = User.objects.create_user("mallory@example.com")
+    signed_in.force_login(stranger)
+    assert signed_in.get(reverse(name), {"key": key.start}).status_code == 404
+
+
+@pytest.mark.parametrize("start", ["", "koala_\0", "koala_" + "a" * 10_000, "\ud800", "%"])
+def test_a_start_that_is_none_is_not_found(signed_in, issue, start):
+    issue()
+    address = reverse("usage") + "?key=" + quote(start, errors="surrogatepass")
+    assert signed_in.get(address).status_code == 404
 
 
 @pytest.mark.parametrize("name", ["usage", "usage_live"])

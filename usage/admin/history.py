@@ -14,7 +14,14 @@ class EscalationEventAdmin(ReadOnlyAdmin[EscalationEvent]):
     list_display = ("at", "whose", "cause", "change", "why")
     list_filter = ("cause", "after")
     list_select_related = ("key__owner", "by")
-    search_fields = ("subject", "key__start", "key__name", "key__owner__email", "by__email", "reason")
+    search_fields = (
+        "subject",
+        "key__secrets__start__startswith",
+        "key__name",
+        "key__owner__email",
+        "by__email",
+        "reason",
+    )
     search_help_text = "A key's start or name, its owner's or a colleague's address, a reason, or ip:NETWORK."
     date_hierarchy = "at"
 

@@ -12,7 +12,7 @@ class NoticeAdmin(OwedMailAdmin[Notice]):
     list_display = ("created_at", "kind", "outcome", "whose", "attempts")
     list_filter = (OutcomeFilter, "kind")
     list_select_related = ("key__owner",)
-    search_fields = ("key__start", "key__name", "key__owner__email", "error")
+    search_fields = ("key__secrets__start__startswith", "key__name", "key__owner__email", "error")
     search_help_text = "A key's start or name, its owner's address, or an error."
 
     @admin.display(description="to", ordering="key__owner__email")

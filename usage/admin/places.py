@@ -42,7 +42,7 @@ class EscalationStateAdmin(LadderActions, ReadOnlyAdmin[EscalationState]):
     list_display = ("whose", "tier", "until", "changed_at", "is_pending")
     list_filter = (NowFilter, "escalation")
     list_select_related = ("key__owner",)
-    search_fields = ("subject", "key__start", "key__name", "key__owner__email")
+    search_fields = ("subject", "key__secrets__start__startswith", "key__name", "key__owner__email")
     search_help_text = "A key's start or name, its owner's address, or ip:NETWORK."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EscalationState]:

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from accounts.admin.read_only import ReadOnlyAdmin
-from accounts.models import ApiKey
+from accounts.models import ApiKey, KeySecret
 from usage.subjects import key_id_of, key_subject_id
 
 Row = TypeVar("Row", bound=Model)
@@ -36,7 +36,8 @@ class SubjectChangeList(ChangeList):
 
 
 class SubjectAdmin(ReadOnlyAdmin[Row]):
-    """Rows that name their subject; found by its text (`ip:192.0.2.7`), a key's start or name, an owner."""
+    """Rows that name their subject; found by its text (`ip:192.0.2.7`), a key's name, its owner, or the start
+    of any secret that it has or had."""
 
     search_fields = ["subject"]
     search_help_text = "A key's start or name, its owner's address, or ip:NETWORK."
@@ -53,7 +54,9 @@ class SubjectAdmin(ReadOnlyAdmin[Row]):
         keys = ApiKey.objects.all()
         for word in search_term.split():
             keys = keys.filter(
-                Q(start__startswith=word) | Q(name__icontains=word) | Q(owner__email__icontains=word)
+                Q(pk__in=KeySecret.objects.filter(start__startswith=word).values("key"))
+                | Q(name__icontains=word)
+                | Q(owner__email__icontains=word)
             )
         subjects = [key_subject_id(pk) for pk in keys.values_list("pk", flat=True)[:MOST_KEYS]]
         return found | queryset.filter(subject__in=subjects), may_repeat

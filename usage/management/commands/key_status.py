@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from datetime import datetime
 from typing import Any
 
 from accounts.management.key_argument import add_key_argument, find_key
@@ -11,7 +12,7 @@ from usage.standing import Standing, standing_of_key
 
 
 class Command(PanelCommand):
-    help = "Print a key's status, tier, limits in force, usage now and escalation as JSON."
+    help = "Print a key's status, tier, secrets, limits in force, usage now and escalation as JSON."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_key_argument(parser)
@@ -22,16 +23,32 @@ class Command(PanelCommand):
 
 
 def described(key: ApiKey, standing: Standing) -> dict[str, Any]:
-    """The standing as plain values. `usage` is `null` while the limit store can't be asked."""
+    """The standing as plain values. `usage` is `null` while the limit store can't be asked.
+
+    `secrets` are all that the key had, the newest first; when one was last used is known to the minute, and
+    within two minutes.
+    """
     return {
         "key": key.start,
         "name": key.name,
         "owner": key.owner.email,
         "status": "expired" if key.status == ApiKey.Status.ACTIVE and key.has_expired else key.status,
         "tier": key.tier.slug,
+        "secrets": [
+            {
+                "start": secret.start,
+                "retires_at": _iso(secret.retires_at),
+                "last_used_at": _iso(secret.last_used_at),
+            }
+            for secret in key.secrets.all()
+        ],
         "limits": key.limits._asdict(),
         "overrides": sorted(key.overrides),
         "usage": {quota.kind: quota.used for quota in standing.quotas} if standing.live else None,
         "hits_24h": standing.hits.total,
         "escalation": standing.footing.as_plain_values(),
     }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
