@@ -10,6 +10,7 @@ class UsageConfig(AppConfig):
             announcements,  # noqa: F401  (connects its signal receivers)
             api_routes,
             closed_accounts,  # noqa: F401  (connects its signal receiver)
+            key_facts,
             key_notices,  # noqa: F401  (likewise)
         )
         from usage.escalation.memory import SqlMemory
@@ -18,4 +19,5 @@ class UsageConfig(AppConfig):
 
         limit_store().memory = SqlMemory()
         api_routes.register()
+        key_facts.register()
         outboxes.register(OUTBOX)

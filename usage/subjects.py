@@ -75,6 +75,16 @@ def key_id_of(subject_id: str) -> int | None:
 
 def of_key(key: ApiKey) -> Subject:
     """The subject of a key that was read with its tier and owner, whichever secret it is used by."""
+    return replace(
+        of_limits(key),
+        refusal=_refusal(key),
+        expires_at=None if key.expires_at is None else key.expires_at.timestamp(),
+        allowed_networks=tuple(_networks(key.allowed_networks)) if key.allowed_networks else None,
+    )
+
+
+def of_limits(key: ApiKey) -> Subject:
+    """The subject of a key that was read with its tier, to ask how it stands, not whether it is refused."""
     return Subject(
         id=key_subject_id(key.pk),
         limits=key.limits,
@@ -84,9 +94,6 @@ def of_key(key: ApiKey) -> Subject:
         key_id=key.pk,
         key_start=key.start,
         key_revision=key.revision,
-        refusal=_refusal(key),
-        expires_at=None if key.expires_at is None else key.expires_at.timestamp(),
-        allowed_networks=tuple(_networks(key.allowed_networks)) if key.allowed_networks else None,
     )
 
 
