@@ -3,6 +3,7 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from accounts.endpoint_limits.limiter import limited
 from koalapanel.health import healthz
@@ -14,6 +15,8 @@ urlpatterns = [
     path("", include("images.urls")),
     path("", include("usage.urls")),
     path("", include("accounts.urls")),
+    # Where a changed password is told to its owner.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
     path("healthz", healthz),
 ]
