@@ -68,8 +68,8 @@ class ClientForm(AuditedForm[Client]):
         return "\n".join(_checked(self.cleaned_data["post_logout_redirect_uris"]))
 
     def clean_scopes(self) -> str:
-        """As allauth keeps them."""
-        return "\n".join(["openid", *self.cleaned_data["scopes"]])
+        """As allauth keeps them, in an order of ours: ticking the same boxes again changes nothing."""
+        return "\n".join(scope for scope in SCOPES if scope in {"openid", *self.cleaned_data["scopes"]})
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()

@@ -70,6 +70,7 @@ def test_made_up_secrets_are_kept_for_their_owner_alone(monkeypatch, tmp_path):
         ("DATABASE_URL", "nope", "DATABASE_URL is no address of a kind we know."),
         ("REDIS_URL", "nope", "REDIS_URL is no address of a kind we know."),
         ("LIMITS_URL", "http://cache", "LIMITS_URL is no address of a kind we know."),
+        ("OIDC_SIGNING_KEY", "secret", "OIDC_SIGNING_KEY holds no private key in PEM form."),
         ("VAR_DIR", "/" + "v" * 99, "VAR_DIR is too long a path for a socket"),
     ],
 )
@@ -116,3 +117,4 @@ def test_what_it_makes_is_its_owners_alone(tmp_path):
     )
     assert var_dir.stat().st_mode & 0o777 == 0o700
     assert (var_dir / "secrets.json").stat().st_mode & 0o777 == 0o600
+    assert not (var_dir / "oidc-signing-key.pem").exists()  # nothing was signed
