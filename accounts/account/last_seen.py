@@ -43,29 +43,36 @@ class LastSeenMiddleware:
         session_key = str(request.session.session_key)
         address = str(client_address(request.META))
         user_agent = request.headers.get("User-Agent", "")[:_USER_AGENT_LENGTH]
-        if self._is_new(session_key, address, user_agent):
-            write(request, session_key, address, user_agent)
+        if not self._is_known(session_key, address, user_agent):
+            age = write(request, session_key, address, user_agent)
+            self._remember(session_key, (time.monotonic() - age, address, user_agent))
 
-    def _is_new(self, session_key: str, address: str, user_agent: str) -> bool:
-        now = time.monotonic()
+    def _is_known(self, session_key: str, address: str, user_agent: str) -> bool:
         with self._lock:
             at, *seen = self._written.get(session_key, (float("-inf"), "", ""))
-            if now - at < NEAR_ENOUGH.total_seconds() and seen == [address, user_agent]:
-                return False
-            self._written[session_key] = (now, address, user_agent)
+        return time.monotonic() - at < NEAR_ENOUGH.total_seconds() and seen == [address, user_agent]
+
+    def _remember(self, session_key: str, written: tuple[float, str, str]) -> None:
+        with self._lock:
+            self._written[session_key] = written
             self._written.move_to_end(session_key)
             if len(self._written) > SESSIONS_KEPT:
                 self._written.popitem(last=False)
-            return True
 
 
-def write(request: HttpRequest, session_key: str, address: str, user_agent: str) -> None:
-    """Bring the session's row up to date, unless another process just did; make it if there is none."""
+def write(request: HttpRequest, session_key: str, address: str, user_agent: str) -> float:
+    """Bring the session's row up to date, or make it; gives how many seconds ago that was done.
+
+    More than none if another process was faster: what it wrote is near enough.
+    """
     now = timezone.now()
-    session = UserSession.objects.filter(session_key=session_key)
-    stale = Q(last_seen_at__lt=now - NEAR_ENOUGH) | ~Q(ip=address) | ~Q(user_agent=user_agent)
+    sessions = UserSession.objects.filter(session_key=session_key)
+    stale = Q(last_seen_at__lte=now - NEAR_ENOUGH) | ~Q(ip=address) | ~Q(user_agent=user_agent)
     fields = {"last_seen_at": now, "ip": address, "user_agent": user_agent, "user": request.user}
-    if not session.filter(stale).update(**fields) and not session.exists():
-        UserSession.objects.bulk_create(
-            [UserSession(session_key=session_key, **fields)], ignore_conflicts=True
-        )
+    if sessions.filter(stale).update(**fields):
+        return 0
+    written_at = sessions.values_list("last_seen_at", flat=True).first()
+    if written_at is not None:
+        return max(0.0, float((now - written_at).total_seconds()))
+    UserSession.objects.bulk_create([UserSession(session_key=session_key, **fields)], ignore_conflicts=True)
+    return 0
