@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 
 from accounts.endpoint_limits.limiter import limited
 from accounts.sign_in import resending
+from accounts.sign_in.change_address import change_address
 
 # One count for all that tries a secret: who has guessed enough passwords shall not go on with codes.
 _counted = limited("login")
@@ -29,7 +30,7 @@ _DOORS = [
     path("confirm-email/", views.email_verification_sent, name="account_email_verification_sent"),
     path("confirm-email/again/", resending.send_again, name="account_send_again"),
     re_path(r"^confirm-email/(?P<key>[-:\w]+)/$", views.confirm_email, name="account_confirm_email"),
-    path("email/", views.email, name="account_email"),
+    path("email/", change_address, name="account_email"),
     path("password/change/", views.password_change, name="account_change_password"),
     path("password/set/", views.password_set, name="account_set_password"),
     path("password/reset/", _letters_counted(views.password_reset), name="account_reset_password"),
@@ -45,7 +46,6 @@ _DOORS = [
         name="account_reset_password_from_key",
     ),
     path("2fa/", include("allauth.mfa.urls")),
-    path("sessions/", include("allauth.usersessions.urls")),
 ]
 
 
