@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import http_sf
 import pytest
@@ -153,13 +154,29 @@ def test_people_get_a_page_of_ours_that_tells_what_happened_and_the_wait(clock):
     assert re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", text) is None
 
 
-def test_the_way_back_leads_to_the_form_with_its_question(clock):
-    path = "/accounts/login/?next=/usage/%3Fkey%3D%22%3E%3Cscript%3E"
-    _, page = until_refused(lambda: sign_in(path))
+@pytest.mark.parametrize("where", ["in the address", "in the form"])
+def test_the_way_back_leads_to_the_form_and_from_there_where_it_would_have_led(where, clock):
+    hostile = '/usage/?key="><script>'
+    until_refused(sign_in)
+    if where == "in the address":
+        page = sign_in(f"/accounts/login/?{urlencode({'next': hostile})}")
+    else:
+        page = Client().post(
+            "/accounts/login/", {"next": hostile, "login": "ada@example.com"}, headers=BROWSER
+        )
     text = page.content.decode()
     assert "Back to the form" in text
-    assert 'href="/accounts/login/?next=/usage/%3Fkey%3D%22%3E%3Cscript%3E"' in text
+    back = urlsplit(re.search(r'class="btn btn-primary" href="([^"]*)"', text)[1])
+    assert (back.path, parse_qs(back.query)) == ("/accounts/login/", {"next": [hostile]})
     assert "<script>" not in text
+
+
+def test_what_another_service_asked_by_a_form_is_asked_again_by_the_service_alone(clock):
+    until_refused(ASKED["oidc_authorize"][0])
+    asked = Client().get("/identity/o/authorize?client_id=x&state=y", headers=BROWSER).content.decode()
+    assert 'href="/identity/o/authorize?client_id=x&amp;state=y">Try again' in asked
+    posted = Client().post("/identity/o/authorize", {"client_id": "x"}, headers=BROWSER).content.decode()
+    assert 'href="/">Back to the start' in posted
 
 
 def test_a_long_wait_is_told_to_the_second(clock):

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.utils.http import escape_leading_slashes
 
 from accounts.endpoint_limits.limiter import EndpointLimitReached
 from accounts.endpoint_limits.names import Name
@@ -34,17 +36,17 @@ WORDS: Mapping[Name, Words] = {
     "login": Words(
         "Too many sign-in attempts",
         "Passwords and codes can be tried {rate} from one internet address.",
-        "This one was not looked at: it was neither right nor wrong.",
+        "This attempt was not looked at, so it was neither right nor wrong.",
     ),
     "password_reset": Words(
         "Too many reset requests",
         "A new password can be asked for {rate} from one internet address.",
-        "No email was sent for this one. Look for the earlier ones, among unwanted mail as well.",
+        "No email was sent this time. Look for the earlier ones, among unwanted mail as well.",
     ),
     "contact": Words(
         "Too many messages",
         "Messages can be sent {rate} from one internet address.",
-        "This one was not sent. Go back to it, and send it again when the time is over.",
+        "This one was not sent. Go back to it, and send it again when the wait is over.",
     ),
     "oidc_authorize": Words(
         "Too many sign-ins",
@@ -88,20 +90,33 @@ def _page(request: HttpRequest, reached: EndpointLimitReached) -> HttpResponse:
     words = WORDS.get(reached.name, OTHERS)
     times = "once" if reached.requests == 1 else f"{reached.requests:,} times"
     now = datetime.now(UTC)
-    by_form = request.method == "POST"
-    # A form is at the address that it was sent to; but the question of another service isn't in the address
-    # that its answer goes to.
-    is_lost = by_form and reached.name == "oidc_authorize"
     context = {
         "words": words,
         "allowed": words.allowed.format(rate=f"{times} {per(reached.seconds)}"),
         "now": now,
         "until": now + timedelta(seconds=reached.retry_after),
-        "back": None if is_lost else request.get_full_path(),
-        "by_form": by_form,
+        "back": _way_back(request, reached),
+        "by_form": request.method == "POST",
     }
     return HttpResponse(
         render_to_string("429.html", context),
         status=429,
         headers={"Retry-After": str(reached.retry_after), "Cache-Control": "no-store"},
     )
+
+
+def _way_back(request: HttpRequest, reached: EndpointLimitReached) -> str | None:
+    """The address to try again: a form is at the one that it was sent to.
+
+    `None` where a service had its question sent as a form: only the service can ask it again.
+    """
+    if request.method != "POST":
+        return request.get_full_path()
+    if reached.name == "oidc_authorize":
+        return None
+    query = request.GET.copy()
+    # Where a form leads afterwards may be one of its fields; the view that uses it checks it, as ever.
+    if (leads_to := request.POST.get(REDIRECT_FIELD_NAME)) is not None:
+        query.setdefault(REDIRECT_FIELD_NAME, leads_to)
+    path = escape_leading_slashes(request.path)
+    return f"{path}?{query.urlencode(safe='/')}" if query else path
