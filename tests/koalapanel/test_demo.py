@@ -18,6 +18,7 @@ def test_what_is_told_opens_the_accounts():
     for told in accounts.prepare():
         user = User.objects.get(email=told.email)
         assert user.check_password(told.password)
+        assert user.emailaddress_set.get().verified
         assert api_keys.find(told.key).owner == user
 
 
