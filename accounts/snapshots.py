@@ -8,7 +8,10 @@ from django.db.models import Field, ForeignKey, Model
 
 # What nobody may read, and what says nothing of what a person did.
 LEFT_OUT = frozenset(
-    {"password", "secret", "digest", "pepper_version", "sealed", "form_id", "revision", "last_login"}
+    {
+        *("password", "secret", "digest", "pepper_version", "sealed", "nonce", "token_hash", "data"),
+        *("form_id", "revision", "last_login"),
+    }
 )
 
 

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.http import HttpRequest
 
+from accounts.admin.audited import AuditedAdmin
 from images.models import Download, Job
 
 
@@ -17,7 +18,7 @@ class ToLookAt:
 
 
 @admin.register(Job)
-class JobAdmin(ToLookAt, admin.ModelAdmin[Job]):
+class JobAdmin(ToLookAt, AuditedAdmin[Job]):
     list_display = [
         "id",
         "status",
@@ -35,7 +36,7 @@ class JobAdmin(ToLookAt, admin.ModelAdmin[Job]):
 
 
 @admin.register(Download)
-class DownloadAdmin(ToLookAt, admin.ModelAdmin[Download]):
+class DownloadAdmin(ToLookAt, AuditedAdmin[Download]):
     list_display = ["job", "uses_left", "created_at", "expires_at"]
     list_select_related = ["job"]
     search_fields = ["job__id"]

@@ -1,4 +1,4 @@
-"""Django's admin for accounts and roles, tiers, keys, limits, services, messages, and the audit log."""
+"""Django's admin for accounts and roles, tiers, keys, limits, services, mail, and the audit log."""
 
 from accounts.admin import (
     api_keys,
@@ -7,6 +7,8 @@ from accounts.admin import (
     contact_messages,
     endpoint_limits,
     groups,
+    letters,
+    sign_in,
     tiers,
     users,
 )
@@ -18,6 +20,8 @@ __all__ = [
     "contact_messages",
     "endpoint_limits",
     "groups",
+    "letters",
+    "sign_in",
     "tiers",
     "users",
 ]

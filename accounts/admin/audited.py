@@ -35,6 +35,11 @@ class AuditedAdmin(admin.ModelAdmin[Row]):
     def get_fieldsets(self, request: HttpRequest, obj: Row | None = None) -> Any:
         return [*super().get_fieldsets(request, obj), *self.reason_fieldset(request, obj)]
 
+    def get_fields(self, request: HttpRequest, obj: Row | None = None) -> Any:
+        """The model's; where the other two go is ours to say."""
+        aside = WHY[1]["fields"]
+        return [name for name in super().get_fields(request, obj) if name not in aside]
+
     def reason_fieldset(self, request: HttpRequest, obj: Row | None) -> list[tuple[str, dict[str, Any]]]:
         """The last fieldset of a form that changes something: the reason, and beside it what is hidden."""
         return [] if obj is None or not self.has_change_permission(request, obj) else [WHY]
