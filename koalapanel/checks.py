@@ -14,12 +14,17 @@ from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, ProgrammingError
 from django.utils.module_loading import import_string
 from django_redis.cache import RedisCache
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from accounts.endpoint_limits.counts import CountsCache
+from accounts.endpoint_limits.names import NAMES
+from accounts.models import EndpointLimit
 
 OLDEST_STORE = 7  # of Redis
 PATIENCE = 0.5  # seconds for the limit store to connect, and to answer
@@ -47,6 +52,44 @@ def check_cache(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -
             hint="Use django_redis.cache.RedisCache on REDIS_URL, as koalapanel/settings.py does.",
             id="koalapanel.E001",
         )
+    ]
+
+
+@register(Tags.caches)
+def check_counts_cache(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Endpoint limits are counted where two processes can't both be the first, nor a count last for ever."""
+    alias = settings.RATELIMIT_USE_CACHE
+    name = str(settings.CACHES.get(alias, {}).get("BACKEND", "none"))
+    if alias in settings.CACHES and issubclass(import_string(name), CountsCache):
+        return []
+    return [
+        Error(
+            f"The cache {alias!r}, in which endpoint limits are counted, can't be {name}.",
+            hint="Use accounts.endpoint_limits.counts.CountsCache, as koalapanel/settings.py does.",
+            id="koalapanel.E004",
+        )
+    ]
+
+
+@register(Tags.database)
+def check_endpoint_limits(
+    app_configs: Sequence[AppConfig] | None = None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Each endpoint limit that code knows has its row; asked by `migrate` and `check --database default`."""
+    if not databases:
+        return []
+    try:
+        rows = set(EndpointLimit.objects.values_list("name", flat=True))
+    except (OperationalError, ProgrammingError):
+        return []  # before the migration that makes the table
+    return [
+        Warning(
+            f"The endpoint limit {name!r} has no row: nothing is refused by it.",
+            hint="Add it in the admin. To have no limit on purpose, leave its number of requests empty.",
+            id="koalapanel.W001",
+        )
+        for name in NAMES
+        if name not in rows
     ]
 
 
@@ -89,5 +132,5 @@ def check_limit_store(app_configs: Sequence[AppConfig] | None = None, **kwargs: 
 
 def refuse_an_unfit_cache() -> None:
     """Raise `ImproperlyConfigured` for a cache on which this process would count wrongly."""
-    for error in check_cache():
+    for error in (*check_cache(), *check_counts_cache()):
         raise ImproperlyConfigured(f"{error.msg} {error.hint}")

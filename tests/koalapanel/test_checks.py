@@ -12,8 +12,17 @@ from pathlib import Path
 import pytest
 import redis
 from django.core.cache.backends.locmem import LocMemCache
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 
-from koalapanel.checks import check_cache, check_limit_store
+from accounts.models import EndpointLimit
+from koalapanel.checks import (
+    check_cache,
+    check_counts_cache,
+    check_endpoint_limits,
+    check_limit_store,
+    refuse_an_unfit_cache,
+)
 from koalapanel.env import BASE_DIR
 from tests.panel import Up, environment
 from tests.servers import REDIS_SERVER, limit_store, valkey_binary
@@ -46,6 +55,31 @@ def test_a_cache_that_would_count_wrongly_is_an_error_that_says_why(settings, ba
 
 def test_the_cache_of_our_own_settings_is_none():
     assert check_cache() == []
+
+
+def test_counts_of_endpoint_limits_anywhere_else_are_an_error(settings):
+    assert check_counts_cache() == []
+    ours = settings.CACHES
+    for caches in ({**ours, "endpoint_limits": ours["default"]}, {"default": ours["default"]}):
+        settings.CACHES = caches
+        (error,) = check_counts_cache()
+        assert (error.id, error.is_serious()) == ("koalapanel.E004", True)
+        with pytest.raises(ImproperlyConfigured, match="in which endpoint limits are counted"):
+            refuse_an_unfit_cache()
+
+
+@pytest.mark.django_db
+def test_an_endpoint_limit_without_its_row_is_a_warning_that_says_so():
+    def said():
+        return [str(message.msg) for message in check_endpoint_limits(databases=["default"])]
+
+    assert said() == []
+    EndpointLimit.objects.filter(name="login").delete()
+    assert said() == ["The endpoint limit 'login' has no row: nothing is refused by it."]
+    assert check_endpoint_limits() == []
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE accounts_endpointlimit RENAME TO before_its_migration")
+    assert said() == []
 
 
 @pytest.mark.parametrize(
