@@ -6,7 +6,7 @@ as well, marked as spent. So a code or a token that comes twice is known as such
 whom stole it, and everything the grant gave is taken back (RFC 9700, sections 2.1.1 and 4.14.2).
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from allauth.idp.oidc.models import Client, Token
@@ -69,6 +69,12 @@ def end_all(user: User, client: Client | None = None) -> None:
     """Take back what this person gave: to one service, or to all of them."""
     tokens = Token.objects.filter(user=user, type__in=_GIVEN)
     (tokens if client is None else tokens.filter(client=client)).delete()
+
+
+def tokens_that_ended(now: datetime) -> QuerySet[Any]:
+    """What is good for nothing any more, the oldest first."""
+    ended: QuerySet[Any] = Token.objects.filter(expires_at__lte=now).order_by("expires_at")
+    return ended
 
 
 def _of(client_id: str | None, user_id: int | None, grant: int | None) -> QuerySet[Any]:

@@ -2,9 +2,9 @@
 
 # By scope, in the order in which pages tell them.
 SCOPES = {
-    "openid": "A number that stands for your account here",
+    "openid": "The number of your account here",
     "profile": "Your name",
-    "email": "Your email address, once it is verified",
+    "email": "Your email address",
 }
 
 

@@ -20,7 +20,7 @@ def test_a_person_sees_the_services_that_have_access_and_what_they_learn(treehou
     used_by(ada, *register("Magpie")).tokens(scope="openid")
     page = treehouse.browser.get("/account/services/")
     assert services_of(treehouse.browser) == ["Magpie", "Treehouse"]
-    assert page.context["services"][1].learns[1:] == ["Your email address, once it is verified"]
+    assert page.context["services"][1].learns[1:] == ["Your email address"]
     assert page.context["services"][0].learns[1:] == []
 
 

@@ -15,6 +15,7 @@ from django_redis import get_redis_connection
 
 from accounts.identity import client_secrets
 from tests.accounts.identity.conftest import redirected, register, sent_back, used_by
+from usage.books.retention import forget_what_is_old
 
 ISSUER = "http://127.0.0.1:8000"
 
@@ -323,6 +324,15 @@ def test_access_lasts_an_hour_and_a_refresh_token_30_days_from_its_last_use(tree
         tokens = treehouse.refresh(tokens["refresh_token"]).json()
     with time_machine.travel(began + timedelta(days=88), tick=False):
         assert treehouse.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
+def test_tokens_that_ended_are_forgotten_with_their_codes(treehouse):
+    treehouse.refresh(treehouse.tokens()["refresh_token"])
+    began = datetime.now(UTC)
+    forget_what_is_old(began + timedelta(minutes=61))
+    assert sorted(Token.objects.values_list("type", flat=True)) == ["ac", "rt", "rt"]
+    forget_what_is_old(began + timedelta(days=31))
+    assert not Token.objects.exists()
 
 
 # --- The end -----------------------------------------------------------------------------------------------
