@@ -37,11 +37,11 @@ def client_network(meta: Mapping[str, Any]) -> str:
 # The hop's and the header's text are bounded by the server's own limit on headers.
 @lru_cache(maxsize=4096)
 def _client_address(remote: str, forwarded_for: str) -> Address:
-    address = _parse(remote) or _LOCAL
+    address = parse(remote) or _LOCAL
     if not forwarded_for or not _is_trusted(address):
         return address
     for text in reversed(forwarded_for.split(",")):
-        hop = _parse(text)
+        hop = parse(text)
         if hop is None:
             break  # unreadable: the trusted hop that passed it on is the last thing we know
         address = hop
@@ -54,7 +54,7 @@ def _is_trusted(address: Address) -> bool:
     return any(address in network for network in settings.TRUSTED_PROXIES)
 
 
-def _parse(text: str) -> Address | None:
+def parse(text: str) -> Address | None:
     """An address as proxies write it: plain, `[v6]`, with a port, with a zone; `None` if it is none."""
     text = text.strip()
     if text.startswith("["):

@@ -28,6 +28,7 @@ from images.schemas import (
     ShortConvertForm,
 )
 from images.uploads import bounded_upload
+from usage.api import keys
 from usage.api import router as usage
 from usage.guard.middleware import ApiRequest
 from usage.limits.refusals import ApiError
@@ -204,6 +205,7 @@ def openapi(request: HttpRequest) -> HttpResponse:
 
 api.add_router("/api/v1", v1)
 api.add_router("/api/v1", usage)
+api.add_router("/api/v1/keys", keys)
 api.add_router("", short)
 
 

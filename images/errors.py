@@ -19,7 +19,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 from ninja import NinjaAPI
-from ninja.errors import ValidationError
+from ninja.errors import HttpError, ValidationError
 
 from usage.guard.middleware import ApiRequest
 from usage.limits.refusals import ApiError, refusal
@@ -65,6 +65,8 @@ def handle_errors(api: NinjaAPI) -> None:
 
     api.add_exception_handler(ApiError, handler(lambda error: error))
     api.add_exception_handler(ValidationError, handler(_of_validation))
+    # What ninja itself says of a body that it can't parse.
+    api.add_exception_handler(HttpError, handler(_of_json))
     api.add_exception_handler(Http404, handler(lambda error: not_found()))
     for away in (OperationalError, InterfaceError):
         api.add_exception_handler(away, handler(_without_sql))
@@ -104,6 +106,10 @@ def _of_validation(error: ValidationError) -> ApiError:
     field = str(first["loc"][-1])
     what = "is missing" if first["type"] == "missing" else f"is wrong: {first['msg']}"
     return ApiError("invalid_request", f"The field {field!r} {what}.", field=field)
+
+
+def _of_json(error: HttpError) -> ApiError:
+    return ApiError("invalid_request", "The request's body is no well-formed JSON.", status=error.status_code)
 
 
 def _without_sql(error: Exception) -> ApiError:

@@ -1,18 +1,29 @@
-"""`GET /api/v1/usage`: what the usage page shows, as JSON. `images.api` has it among the API's routes."""
+"""What this app answers of the API: usage as the page shows it, and whether a key is good.
+
+`images.api` has these routes among its own.
+"""
 
 from typing import Any
 
 import redis
 from ninja import Router
+from ninja.decorators import decorate_view
 
+from accounts.client_address import Address, parse
+from accounts.endpoint_limits.limiter import limited
 from usage import schemas
 from usage.books.series import Series, series_of
 from usage.escalation.footing import Footing
 from usage.guard.middleware import ApiRequest
+from usage.guard.presented_key import presented_key
+from usage.key_validation import validity_of
+from usage.limits.refusals import ApiError
+from usage.small_bodies import small_body
 from usage.standing import Quota, Standing, standing_of
 from usage.subjects import Subject
 
 router = Router(tags=["usage"])
+keys = Router(tags=["keys"])
 
 _ANSWERS: Any = {200: schemas.Usage, **dict.fromkeys((401, 403), schemas.Refusal)}
 
@@ -78,3 +89,49 @@ def _escalation(footing: Footing) -> schemas.EscalationPlace:
         next=footing.next,
         eases_at=footing.eases_at,
     )
+
+
+_VALIDITY: Any = {
+    200: schemas.KeyValidity,
+    **dict.fromkeys((400, 401, 403, 411, 413, 429, 503), schemas.Refusal),
+}
+
+
+@keys.post("/validate", response=_VALIDITY, operation_id="validate_key", summary="Ask whether a key is good")
+@decorate_view(small_body, limited("key_validation"))
+def validate_key(request: ApiRequest, body: schemas.KeyToValidate | None = None) -> schemas.KeyValidity:
+    """For services that are shown a key. A key that isn't good is an answer, too, with status 200.
+
+    Without a body the key that the request itself presents is meant; if that isn't good, the request is
+    refused as on every route. Asking counts against no limit of the key. How often one address may ask has a
+    limit of its own.
+    """
+    asked = body or schemas.KeyToValidate()
+    text = presented_key(request.META) if asked.key is None else asked.key
+    if text is None:
+        raise ApiError(
+            "invalid_request", "Which key? Put it into the body's field “key”, or into a header.", field="key"
+        )
+    found = validity_of(text, _address(asked.address))
+    return schemas.KeyValidity.model_validate(
+        {
+            "valid": found.is_valid,
+            "code": found.code,
+            "status": found.status,
+            "tier": found.tier,
+            "key": found.start,
+            "expires_at": found.expires_at,
+            "escalation": None
+            if found.escalation is None
+            else {"tier": found.escalation, "until": found.blocked_until},
+        }
+    )
+
+
+def _address(text: str | None) -> Address | None:
+    if text is None:
+        return None
+    address = parse(text)
+    if address is None:
+        raise ApiError("invalid_request", "The field 'address' is no IP address.", field="address")
+    return address

@@ -3,7 +3,10 @@
 from usage.routes import ApiRoute
 from usage.routes import register as register_routes
 
-ROUTES = (ApiRoute("usage", "GET", "/api/v1/usage"),)
+ROUTES = (
+    ApiRoute("usage", "GET", "/api/v1/usage"),
+    ApiRoute("validate", "POST", "/api/v1/keys/validate"),
+)
 
 
 def register() -> None:

@@ -1,9 +1,10 @@
 """The bodies of answers that tell of limits and usage, as OpenAPI shows them."""
 
 from datetime import datetime
+from typing import Literal
 
 from ninja import Schema
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 
 class Refusal(Schema):
@@ -100,3 +101,39 @@ class Usage(Schema):
     escalation: EscalationPlace | None = Field(description="Null while it isn't known.")
     hits_24h: RecentHits
     series: RequestSeries
+
+
+class KeyToValidate(Schema):
+    """A key, and where it was presented. Without `key` the one that the request itself presents is meant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str | None = Field(default=None, max_length=200, examples=["koala_…"])
+    address: str | None = Field(
+        default=None, max_length=45, description="An IP address to hold the key's allow-list against."
+    )
+
+
+class EscalationTier(Schema):
+    """The tier on the escalation ladder, and until when it blocks charged requests, if it does."""
+
+    tier: int
+    until: datetime | None
+
+
+class KeyValidity(Schema):
+    """Whether a key is good, and nothing of who owns it. All is null of a key that we don't know.
+
+    `code` says why it isn't good, in the words of a refusal. A blocked key is good, and works again for
+    charged requests after `escalation.until`; `escalation` is null while the limit store can't be asked.
+    """
+
+    valid: bool
+    code: Literal["invalid_key", "key_expired", "key_revoked", "key_suspended", "ip_not_allowed"] | None
+    status: Literal["active", "blocked", "suspended", "expired", "revoked"] | None
+    tier: str | None = Field(examples=["free"])
+    key: str | None = Field(description="The visible start of the secret.", examples=["koala_8fQx2a"])
+    expires_at: datetime | None = Field(
+        description="When the key ends, or this secret of it if that is sooner."
+    )
+    escalation: EscalationTier | None
