@@ -69,6 +69,11 @@ def find(method: str, path: str) -> ApiRoute:
     return OTHER if path.startswith("/api") else OTHER_SHORT
 
 
+def names() -> set[str]:
+    """Of all routes."""
+    return {route.name for route in (*_exact.values(), *_below, OTHER)}
+
+
 def charged_names() -> set[str]:
     """Of the routes whose requests are counted."""
     return {route.name for route in (*_exact.values(), *_below) if route.charged}

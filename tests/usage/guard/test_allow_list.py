@@ -111,19 +111,23 @@ def test_the_owner_sees_that_somebody_elsewhere_tries_the_key(api, issue, driven
     key, text = issue(allowed_networks=OFFICE)
     for _ in range(3):
         call(api, text, ELSEWHERE, **{"User-Agent": "stolen/1.0"})
+    call(api, text, ELSEWHERE, "/api/v1/jobs/job_1")
+    call(api, text, ELSEWHERE, "/api/v1/nothing")
     local_hits().flush()
     standing = standing_of_key(key)
     assert [(hit.kind, hit.route, hit.count) for hit in standing.hits.newest] == [
-        ("ip_not_allowed", "convert", 3)
+        ("ip_not_allowed", "convert", 3),
+        ("ip_not_allowed", "jobs", 1),
+        ("ip_not_allowed", "other", 1),
     ]
     driven_clock.advance(65)
     book_closed_minutes(limit_store())
-    hit = RateHit.objects.get()
+    hit = RateHit.objects.get(route="convert")
     assert (hit.kind, hit.count, hit.address, hit.user_agent) == (
         *("ip_not_allowed", 3),
         *(ELSEWHERE, "stolen/1.0"),
     )
-    assert UsageMinute.objects.get().other_hits == 3
+    assert UsageMinute.objects.get().other_hits == 5
 
 
 def test_narrowing_the_allow_list_is_felt_by_the_next_request_of_every_process(new_client, issue, owner):
