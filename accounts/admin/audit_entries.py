@@ -140,7 +140,7 @@ def _line(name: str, before: Any, after: Any) -> str:
 def _shown(value: Any) -> str:
     match value:
         case None | "" | [] | {}:
-            return "nothing"
+            return "empty"
         case str() if (at := parse_datetime(value)) is not None:
             return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at.tzinfo else value
         case bool():

@@ -14,11 +14,29 @@ from accounts.admin.audited import AuditedAdmin, person
 from accounts.models import ContactMessage
 
 
+class OutcomeFilter(admin.SimpleListFilter):
+    title = "what became of it"
+    parameter_name = "outcome"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("waits", "waits for an answer"), ("answered", "answered"), ("spam", "sent by a machine")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        match self.value():
+            case "waits":
+                return queryset.filter(answered_at=None, is_spam=False)
+            case "answered":
+                return queryset.exclude(answered_at=None)
+            case "spam":
+                return queryset.filter(is_spam=True)
+        return queryset
+
+
 @admin.register(ContactMessage)
 class ContactMessageAdmin(AuditedAdmin[ContactMessage]):
-    list_display = ("sent_at", "subject", "email", "answered_at", "is_spam")
+    list_display = ("sent_at", "subject", "email", "outcome")
     list_display_links = ("sent_at", "subject")
-    list_filter = ("is_spam", ("answered_at", admin.EmptyFieldListFilter))
+    list_filter = (OutcomeFilter,)
     list_select_related = ("sender",)
     search_fields = ("email", "subject", "text", "sender__email")
     search_help_text = "An address, or words of the message."
@@ -28,6 +46,12 @@ class ContactMessageAdmin(AuditedAdmin[ContactMessage]):
         (None, {"fields": ("sent_at", "email", "sender", "subject", "text")}),
         ("What became of it", {"fields": ("answered_at", "is_spam")}),
     )
+
+    @admin.display(description="what became of it", ordering="answered_at")
+    def outcome(self, message: ContactMessage) -> str:
+        if message.answered_at is not None:
+            return f"answered {message.answered_at:%Y-%m-%d %H:%M} UTC"
+        return "sent by a machine" if message.is_spam else "waits for an answer"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -240,6 +240,15 @@ class TestSupport:
         assert (entry.action, entry.before) == ("marked as answered", {"answered_at": None})
         assert entry.after == {"answered_at": a_message.answered_at.isoformat()}
 
+    def test_messages_are_told_apart_by_what_became_of_them(self, a_supporter, a_message):
+        about = {"email": "ben@example.com", "subject": "Hello", "text": "Hello."}
+        now = timezone.now()
+        spam = ContactMessage.objects.create(**about, form_id=uuid4(), is_spam=True)
+        answered = ContactMessage.objects.create(**about, form_id=uuid4(), answered_at=now)
+        for outcome, found in (("waits", a_message), ("spam", spam), ("answered", answered)):
+            response = a_supporter.get("/admin/accounts/contactmessage/", {"outcome": outcome})
+            assert list(response.context["cl"].result_list) == [found]
+
     def test_mail_that_waits_is_tried_again_with_an_entry_for_each(self, a_supporter, a_key):
         later = timezone.now() + timedelta(hours=1)
         waits = Notice.objects.create(once="1", kind="suspension", key=a_key, due_at=later)
