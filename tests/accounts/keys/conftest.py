@@ -27,7 +27,10 @@ def key(issue):
 def known(monkeypatch):
     """What is known of keys besides what SQL says: `KeyFacts` by primary key. To begin with, nothing."""
     known = {}
-    monkeypatch.setattr(
-        facts, "_provider", lambda keys: {key.pk: known[key.pk] for key in keys if key.pk in known}
-    )
+
+    def provide(keys):
+        assert all(key.tier.slug for key in keys)  # as who knows the limits reads it, at no query
+        return {key.pk: known[key.pk] for key in keys if key.pk in known}
+
+    monkeypatch.setattr(facts, "_provider", provide)
     return known
