@@ -20,6 +20,7 @@
     return;
   }
   button.hidden = false;
+  say("", false); // that there are no scripts
 
   button.addEventListener("click", () => say("Your browser asks for the key now.", false));
   // Enter in a field of the form means the same as the button.
