@@ -20,6 +20,7 @@ from accounts.endpoint_limits import known_full, limiter, rates
 from accounts.endpoint_limits.known_full import KnownFull
 from accounts.endpoint_limits.limiter import EndpointLimitReached, UnknownEndpointLimit, charge, limited
 from accounts.endpoint_limits.names import NAMES, REFUSED_WITHOUT_A_COUNT
+from accounts.endpoint_limits.outage import Outage, StoreAway
 from accounts.models import EndpointLimit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]
@@ -383,6 +384,18 @@ def test_one_request_a_second_finds_out_whether_the_cache_is_back(cache_that_is_
     for _ in range(5):
         charge("download", ADA)
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_while_one_asks_whether_the_cache_is_back_no_other_waits_for_it():
+    now = [0.0]
+    outage = Outage(clock=lambda: now[0])
+    outage.begins(RedisError("away"))
+    now[0] = 1
+    outage.raise_if_known()
+    with pytest.raises(StoreAway):
+        outage.raise_if_known()
+    outage.ends()
+    outage.raise_if_known()
 
 
 def test_without_the_database_a_process_that_is_warm_counts_on(clock):
