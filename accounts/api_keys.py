@@ -66,7 +66,7 @@ def find_secret(text: str) -> KeySecret | None:
         return None
     digests = [_digest(text, pepper) for pepper in settings.KEY_PEPPERS.values()]
     found = KeySecret.objects.select_related("key__tier", "key__owner").filter(digest__in=digests)
-    return found.order_by().first()
+    return next(iter(found.order_by()), None)  # one at most; first() would have it sorted
 
 
 def find(text: str) -> ApiKey | None:

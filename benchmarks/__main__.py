@@ -5,7 +5,7 @@ import signal
 import sys
 from subprocess import CalledProcessError
 
-from benchmarks import NothingMeasured, flush, guard, ladder
+from benchmarks import NothingMeasured, flush, guard, keys, ladder
 
 # Each is a module with a SUMMARY that begins with its name, `add_arguments(group)` for options of its own,
 # and `run(asked)`, which prints what it measured and tells whether every promised floor was met.
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "guard": guard,
     "flush": flush,
     "ladder": ladder,
+    "keys": keys,
 }
 
 

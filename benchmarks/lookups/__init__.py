@@ -1,0 +1,1 @@
+"""What the keys benchmark runs in processes of its own."""
