@@ -36,9 +36,9 @@ _SALT = "accounts.identity.consent"
 
 @csrf_exempt  # a service may post what it asks for; it is read like an address and changes nothing
 @never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_http_methods(["GET", "POST"])
 def authorize(request: HttpRequest) -> HttpResponse:
-    """The request of a service, which a browser brings."""
+    """The request of a service, which a browser brings. Not HEAD, which nobody counts."""
     if request.method == "POST":
         return HttpResponseRedirect(_address(request.POST.urlencode()))
     query = request.META.get("QUERY_STRING", "")

@@ -5,7 +5,7 @@ from typing import Any
 from allauth.idp.oidc.forms import RPInitiatedLogoutForm
 from allauth.idp.oidc.views import LogoutView
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 
@@ -41,8 +41,7 @@ class SignOutView(LogoutView):  # type: ignore[misc]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context: dict[str, Any] = super().get_context_data(**kwargs)
-        form = context["form"]
-        context["client"] = form.cleaned_data.get("client") if form.is_bound and form.is_valid() else None
+        context["client"] = context["form"].cleaned_data["client"]
         return context
 
     def form_invalid(self, form: SignOutForm) -> HttpResponse:
@@ -57,9 +56,4 @@ class SignOutView(LogoutView):  # type: ignore[misc]
         return response
 
 
-def sign_out(request: HttpRequest) -> HttpResponse:
-    view: HttpResponse = SignOutView.as_view()(request)
-    return view
-
-
-sign_out.csrf_exempt = True  # type: ignore[attr-defined]
+sign_out = SignOutView.as_view()

@@ -143,10 +143,14 @@ def test_garbage_is_refused_on_a_page_of_ours(treehouse, query):
 
 
 def test_a_request_may_be_posted_and_is_read_as_if_it_were_an_address(treehouse):
-    leads = treehouse.browser.post("/identity/o/authorize", treehouse.request())
+    leads = Client(enforce_csrf_checks=True).post("/identity/o/authorize", treehouse.request())
     assert leads.status_code == 302
     assert leads["Location"].startswith("/identity/o/authorize?")
     assert "Sign in to Treehouse?" in treehouse.browser.get(leads["Location"]).content.decode()
+
+
+def test_nothing_is_answered_that_is_not_counted(treehouse):
+    assert treehouse.browser.head("/identity/o/authorize", treehouse.request()).status_code == 405
 
 
 # --- The answer of the person ----------------------------------------------------------------------------
