@@ -60,14 +60,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """Verify it, and make it the account's address; not if another account has got it meanwhile."""
-        if not _belongs_to_another(email_address):
-            try:
-                with transaction.atomic():
-                    return bool(super().confirm_email(request, email_address))
-            except IntegrityError:
-                pass
-        self.add_message(request, messages.ERROR, _FAILED, {"email": email_address.email})
-        return False
+        try:
+            with transaction.atomic():
+                return bool(super().confirm_email(request, email_address))
+        except IntegrityError:
+            self.add_message(request, messages.ERROR, _FAILED, {"email": email_address.email})
+            return False
 
     def respond_email_verification_sent(self, request: HttpRequest, user: User | None) -> HttpResponseBase:
         """To the page that says so, and to which address. Without a user the sign-up form has noted it."""

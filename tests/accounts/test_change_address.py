@@ -147,6 +147,8 @@ def test_what_staff_changed_meanwhile_stays(client, ada):
     ask_for(client, "fourth@example.com")
     ada.refresh_from_db()
     assert ada.email == "third@example.com"
+    addresses = set(ada.emailaddress_set.values_list("email", flat=True))
+    assert addresses == {"third@example.com", "fourth@example.com"}
 
 
 @pytest.mark.parametrize(
