@@ -118,7 +118,7 @@ def test_the_navigation_leads_to_every_page(client, ada):
     text = page(client)
     for address in ("/", "/keys/", "/account/", "/accounts/password/change/", "/accounts/2fa/"):
         assert f'href="{address}"' in text
-    for address in ("/account/sessions/", "/contact/"):
+    for address in ("/account/sessions/", "/account/services/", "/contact/"):
         assert f'href="{address}"' in text
     assert 'href="/admin/"' not in text
     assert client.get("/accounts/sessions/").headers["Location"] == "/account/sessions/"
