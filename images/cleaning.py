@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from images import attempts
 from images.models import Download, Job
+from images.models.job import KEPT_FOR
 from images.orders import Unconvertible
 
 # The hard limit ends every attempt; the rest is for clocks that differ.
@@ -13,8 +14,6 @@ LOST_AFTER = timedelta(seconds=attempts.HARD_LIMIT + 10)
 # A message can get lost with the worker that held it. One too many costs a look at the job.
 OVERLOOKED_AFTER = timedelta(minutes=3)
 IGNORED_AFTER = timedelta(hours=1)
-# How long a job that has ended can still be asked for; its result is gone much earlier.
-KEPT_FOR = timedelta(days=1)
 
 IGNORED = Unconvertible(
     "queue.pool_saturated", "No worker took the job within an hour. Send the image again.", field=""

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.signals import account_closing
-from images.cleaning import KEPT_FOR
 from images.models import Download, Job
+from images.models.job import KEPT_FOR
 
 
 @receiver(account_closing)

@@ -278,8 +278,8 @@ MFA_ADAPTER = "accounts.account.two_factor.adapter.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "KoalaPanel"
 MFA_TOTP_TOLERANCE = 1  # periods of 30 s on either side, for a phone whose clock is off
-# Nobody is in before an address is verified. Another one that waits for it is no reason to refuse a factor, nor
-# is a factor one to refuse a change of the address.
+# Nobody is in before an address is verified. Another one that waits for it is no reason to refuse a factor,
+# nor is a factor one to refuse a change of the address.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_FORMS = {
     "authenticate": "accounts.account.two_factor.forms.SignInCodeForm",

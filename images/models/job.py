@@ -3,6 +3,7 @@
 import re
 import secrets
 import string
+from datetime import timedelta
 from functools import partial
 from typing import NamedTuple, Self
 
@@ -18,6 +19,8 @@ from images.orders import Outcome
 from usage.subjects import Subject
 
 ALPHABET = string.digits + string.ascii_letters
+# How long a job that has ended can still be asked for; its result is gone much earlier.
+KEPT_FOR = timedelta(days=1)
 ID_LENGTH = 22  # 131 bits: a job's id can't be guessed, although guessing one would not help
 
 
