@@ -78,9 +78,9 @@ def run(asked: argparse.Namespace) -> bool:
         print(f"{name:30}{told}{queries / len(times):10.2f}")
     cpu, database_cpu = (looked[name] / lookups * 1000 for name in ("cpu_seconds", "database_cpu_seconds"))
     print(
-        f"\nA cold one takes {cpu:.2f} ms of the web server's processor time, and {database_cpu:.2f} ms of the"
+        f"\nA cold one takes {cpu:.2f} ms of our processor time and {database_cpu:.2f} ms of the database's,"
     )
-    print("database's: what a machine with nothing else to do needs at least.")
+    print("which is what a machine with nothing else to do needs at least.")
     is_fast = _percentile(looked["cold"], 99) * 1000 < PROMISED_MS
     is_one_query = looked["cold_statements"] == lookups and looked["warm_statements"] == 0
     is_by_index = _is_by_index(looked["plan"], looked["indexes"])
