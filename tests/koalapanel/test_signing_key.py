@@ -99,3 +99,9 @@ def test_a_kept_one_that_is_unfit_is_named_by_its_file(tmp_path):
     (tmp_path / FILE).write_text("nothing")
     with pytest.raises(ImproperlyConfigured, match=f"{FILE} holds no private key in PEM form"):
         private_keys("", tmp_path)
+
+
+def test_a_hint_of_another_issuer_is_none_of_ours(settings):
+    """Whoever shares a key between two panels has two issuers."""
+    assert keys.claims_of_hint(keys.sign({"sub": "1", "iss": settings.BASE_URL})) is not None
+    assert keys.claims_of_hint(keys.sign({"sub": "1", "iss": "https://other.example"})) is None
