@@ -337,11 +337,11 @@ def test_neither_are_the_pages_behind_the_doors(client, ada):
         assert "no-store" in client.get(f"/accounts/{path}").headers["Cache-Control"]
 
 
-@pytest.mark.parametrize("page", ["signup_closed", "verified_email_required"])
-def test_pages_that_no_setting_of_ours_leads_to_are_in_our_look(rf, ada, page):
+@pytest.mark.parametrize("name", ["signup_closed", "verified_email_required"])
+def test_pages_that_no_setting_of_ours_leads_to_are_in_our_look(rf, ada, name):
     request = rf.get("/")
     request.user = ada
-    assert 'class="kp-brand"' in render_to_string(f"account/{page}.html", {"user": ada}, request)
+    assert 'class="kp-brand"' in render_to_string(f"account/{name}.html", {"user": ada}, request)
 
 
 def test_every_address_of_a_door_has_the_name_that_allauth_knows_it_by():
