@@ -5,6 +5,7 @@ come out who had to sign in again before their form could be taken.
 """
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.forms import Form
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -45,7 +46,16 @@ View = Callable[..., HttpResponse]
 
 def _page(view: View) -> View:
     """For the account's owner alone, and kept by no cache: neither a shared one nor the browser's."""
-    return never_cache(require_http_methods(["GET", "HEAD", "POST"])(login_required(view)))
+
+    @wraps(view)
+    def answering(request: SignedInRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except (User.DoesNotExist, ApiKey.DoesNotExist):
+            # Deleted since the request began: the owner closed the account in another window.
+            raise Http404 from None
+
+    return never_cache(require_http_methods(["GET", "HEAD", "POST"])(login_required(answering)))
 
 
 @_page

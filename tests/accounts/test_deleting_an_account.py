@@ -125,6 +125,12 @@ class TestThePage:
         assert delete(client).headers["Location"].startswith("/accounts/")
         assert AuditEntry.objects.filter(action="deleted account").count() == 1
 
+    def test_of_two_forms_sent_at_once_the_later_finds_it_done(self, ada):
+        both = User.objects.get(pk=ada.pk)
+        deletion.delete_account(ada)
+        deletion.delete_account(both)
+        assert AuditEntry.objects.filter(action="deleted account").count() == 1
+
     def test_a_deleted_account_signs_in_nowhere_and_its_address_is_free(self, ada):
         delete(confirmed(signed_in()))
         assert signed_in().get("/account/").status_code == 302

@@ -53,6 +53,16 @@ def change(client, key, what, **fields):
     return client.post(f"/keys/{key.pk}/{what}/", fields)
 
 
+def overtaken_by(other, action):
+    """`action` in a request that began before `other` was done."""
+
+    def late(*args, **kwargs):
+        other()
+        return action(*args, **kwargs)
+
+    return late
+
+
 class TestTheList:
     def test_it_begins_empty_and_says_what_to_do(self, client):
         assert "Create your first key" in words_of(client.get("/keys/"))
@@ -196,6 +206,10 @@ class TestCreating:
         assert "at most 1 keys" in page_of(create(client))
         assert ApiKey.objects.count() == 1
 
+    def test_an_account_deleted_in_that_moment_gets_none(self, client, owner, monkeypatch):
+        monkeypatch.setattr(actions, "create", overtaken_by(owner.delete, actions.create))
+        assert create(client).status_code == 404
+
     def test_who_locks_themselves_out_is_warned_and_not_stopped(self, client):
         assert "isn't in its allow-list" not in words_of(create(client, networks="127.0.0.0/8"))
         assert "isn't in its allow-list" in words_of(create(client, networks="10.0.0.0/8"))
@@ -327,6 +341,17 @@ class TestChanging:
         response = change(client, key, what, **fields)
         assert why in page_of(response)
         assert ApiKey.objects.get().revision == key.revision
+
+
+class TestAnAccountDeletedInThatMoment:
+    @pytest.mark.parametrize(
+        ("what", "fields"),
+        [("rename", {"name-name": "new"}), ("rotate", {"overlap": "0"}), ("revoke", {})],
+        ids=["rename", "rotate", "revoke"],
+    )
+    def test_its_keys_are_not_there(self, client, owner, key, what, fields, monkeypatch):
+        monkeypatch.setattr(actions, what, overtaken_by(owner.delete, getattr(actions, what)))
+        assert change(client, key, what, **fields).status_code == 404
 
 
 class TestRotating:
