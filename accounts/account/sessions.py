@@ -3,10 +3,13 @@
 An end is felt by the session's next request: each looks its row up in SQL.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import transaction
@@ -14,6 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.account.devices import Device, device_of
+from accounts.account.last_seen import NEAR_ENOUGH
 from accounts.models import User
 
 # A page lists no more. Who has more has a script that signs in anew each time.
@@ -67,6 +71,17 @@ def end_others(user: User, this_session: str) -> int:
 
 def end_all(user: User) -> int:
     return _end(UserSession.objects.filter(user=user))
+
+
+def what_is_over(now: datetime) -> Iterator[QuerySet[Any]]:
+    """Sessions that ended by themselves, and where each was signed in; the longest over first.
+
+    Nobody else removes them: a browser that doesn't come back leaves its address behind.
+    """
+    yield Session.objects.filter(expire_date__lt=now).order_by("expire_date")
+    # A request that prolongs a session is noted as well, near enough.
+    longest = timedelta(seconds=settings.SESSION_COOKIE_AGE) + NEAR_ENOUGH
+    yield UserSession.objects.filter(last_seen_at__lt=now - longest).order_by("last_seen_at")
 
 
 @transaction.atomic

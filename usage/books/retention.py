@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from accounts.account import sessions
 from accounts.identity import grants
 from accounts.models import Letter
 from usage.models import EscalationEvent, Notice, RateHit, UsageDay, UsageHour, UsageMinute
@@ -56,3 +57,4 @@ def _old(now: datetime) -> Iterator[QuerySet[Any]]:
     yield Letter.objects.filter(sent_at__lt=now - SENT_LETTERS_KEPT).order_by("sent_at")
     yield Letter.objects.filter(given_up_at__lt=now - GIVEN_UP_LETTERS_KEPT).order_by("given_up_at")
     yield grants.tokens_that_ended(now)
+    yield from sessions.what_is_over(now)

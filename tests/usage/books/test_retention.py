@@ -3,8 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
 
-from accounts.models import Letter
+from accounts.models import Letter, User
 from usage.books import retention
 from usage.books.retention import forget_what_is_old
 from usage.models import EscalationEvent, Notice, RateHit, UsageDay, UsageHour, UsageMinute
@@ -84,6 +86,16 @@ def test_letters_are_forgotten_a_week_after_they_were_sent_or_a_month_after_they
     letter("owed")
     assert forget_what_is_old(NOW) == 2
     assert set(Letter.objects.values_list("kind", flat=True)) == {"sent lately", "given up lately", "owed"}
+
+
+def test_sessions_are_forgotten_once_they_are_over_and_their_addresses_with_them(settings):
+    user = User.objects.create_user("ada@example.com")
+    day, weeks = timedelta(days=1), timedelta(seconds=settings.SESSION_COOKIE_AGE)
+    for name, seen in (("over", NOW - weeks - day), ("good", NOW - weeks + day)):
+        Session.objects.create(session_key=name, session_data="", expire_date=seen + weeks)
+        UserSession.objects.create(user=user, session_key=name, ip="192.0.2.1", last_seen_at=seen)
+    assert forget_what_is_old(NOW) == 2
+    assert Session.objects.get().session_key == UserSession.objects.get().session_key == "good"
 
 
 def test_it_goes_portion_by_portion_until_nothing_is_left(monkeypatch, django_assert_num_queries):
