@@ -92,7 +92,15 @@ def test_a_disabled_accounts_key_is_no_longer_good(issue, owner):
 
 @pytest.mark.parametrize(
     "text",
-    [api_keys.new_text(), "", "koala_", "x" * 200, "koala_\x00" + "a" * 37, "🐨", "' OR 1=1 --"],
+    [
+        pytest.param(api_keys.new_text(), id="unknown"),
+        "",
+        "koala_",
+        "x" * 200,
+        "koala_\x00" + "a" * 37,
+        "🐨",
+        "' OR 1=1 --",
+    ],
 )
 def test_of_a_key_that_we_dont_know_nothing_is_told(text):
     assert ask(text) == UNKNOWN
