@@ -166,7 +166,7 @@ def keys_of_every_kind(owner, issue, known):
     return {key.name.partition(" ")[0]: key.pk for key in ApiKey.objects.all()}
 
 
-def test_axe_finds_nothing(page, home, keys_of_every_kind):
+def test_axe_finds_nothing(page, home, keys_of_every_kind, settings):
     rotating = keys_of_every_kind["rotating"]
     with well_behaved(page, home):
         page.goto(f"{home}/keys/")
@@ -189,6 +189,10 @@ def test_axe_finds_nothing(page, home, keys_of_every_kind):
         page.get_by_label("Name").fill("x" * 100)
         page.get_by_label("Networks it may be used from").fill("10.0.0.0/8")
         page.get_by_role("button", name="Create the key").click()
+        assert_no_barriers(page)
+        settings.KEYS_PER_ACCOUNT = 1
+        page.goto(f"{home}/keys/new/")
+        expect(page.get_by_role("link", name="Back to your keys")).to_be_visible()
         assert_no_barriers(page)
 
 
