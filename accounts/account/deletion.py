@@ -29,11 +29,12 @@ def keys_that_stop(user: User) -> list[ApiKey]:
 
 
 @transaction.atomic
-def delete_account(user: User) -> None:
-    """Delete `user` at their own wish, with all that is theirs but the audit log. Raises `LastSuperuser`.
+def delete_account(user: User, *, by: User | None = None) -> None:
+    """Delete `user`, at their own wish or `by` a superuser, with all that is theirs but the audit log.
 
     Keys are announced as gone with the commit, so their next request is refused. What there may be thousands
-    of goes in a statement each, and files with the worker's next cleaning: see `account_closing`.
+    of goes in a statement each, and files with the worker's next cleaning: see `account_closing`. Raises
+    `LastSuperuser`.
     """
     # Locked: of two superusers who delete themselves at once, the second finds itself the last.
     list(_superusers().select_for_update().order_by("pk"))
@@ -45,11 +46,11 @@ def delete_account(user: User) -> None:
     user = present
     keys = keys_that_stop(user)
     for key in keys:
-        audit.record("deleted with its account", key, by=user, before={"status": key.status})
-    audit.record("deleted account", user, by=user, before={"is_staff": user.is_staff})
+        audit.record("deleted with its account", key, by=by or user, before={"status": key.status})
+    audit.record("deleted account", user, by=by or user, before={"is_staff": user.is_staff})
     account_closing.send(sender=User, user=user)
     _forget_what_only_names(user)
-    _say_good_bye(user.email, keys)
+    _say_good_bye(user.email, keys, by_staff=by is not None)
     user.delete()
 
 
@@ -66,6 +67,7 @@ def _forget_what_only_names(user: User) -> None:
     Client.objects.filter(owner=user).update(owner=None)
 
 
-def _say_good_bye(email: str, keys: list[ApiKey]) -> None:
-    text = render_to_string("accounts/mail/account_deleted.txt", {"email": email, "keys": keys})
+def _say_good_bye(email: str, keys: list[ApiKey], *, by_staff: bool) -> None:
+    facts = {"email": email, "keys": keys, "by_staff": by_staff}
+    text = render_to_string("accounts/mail/account_deleted.txt", facts)
     owe_letter("account_deleted", email, "Your account has been deleted", text)

@@ -1,15 +1,19 @@
 """Accounts in Django's admin: staff read them, superusers edit them."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts import audit
+from accounts.account.deletion import LastSuperuser, delete_account, is_last_superuser
 from accounts.admin.audited import AuditedAdmin, person
 from accounts.admin.audited_form import AuditedForm
 from accounts.admin.superusers_alone import ForSuperusersAlone
@@ -68,3 +72,28 @@ class UserAdmin(ForSuperusersAlone[User], AuditedAdmin[User], DjangoUserAdmin): 
             reason = request.POST["reason"].strip()
             audit.record("changed password", account, by=person(request), reason=reason)
         return response
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Somebody has to be left who may do everything."""
+        last = obj is not None and is_last_superuser(obj)
+        return not last and super().has_delete_permission(request, obj)
+
+    def get_deleted_objects(self, objs: Sequence[User] | QuerySet[User], request: HttpRequest) -> Any:
+        """What nobody may delete alone, such as a key, goes with its account."""
+        listed, counts, _, protected = super().get_deleted_objects(objs, request)
+        return listed, counts, set(), protected
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        """As by the account's owner: nothing personal stays, jobs are handed to the cleaning."""
+        self._delete([obj], request)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        self._delete(queryset, request)
+
+    @transaction.atomic
+    def _delete(self, accounts: Iterable[User], request: HttpRequest) -> None:
+        try:
+            for account in accounts:
+                delete_account(account, by=person(request))
+        except LastSuperuser:
+            raise PermissionDenied("Nobody would be left who may do everything.") from None

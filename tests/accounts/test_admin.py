@@ -5,7 +5,7 @@ import re
 import pytest
 
 from accounts import api_keys
-from accounts.models import ApiKey, Tier, User
+from accounts.models import ApiKey, AuditEntry, Letter, Tier, User
 from tests.admin_pages import act, change, change_page
 
 pytestmark = pytest.mark.django_db
@@ -72,10 +72,9 @@ def test_a_keys_status_isnt_edited_by_hand(staff, owner):
     assert (ApiKey.objects.get().name, ApiKey.objects.get().status) == ("new", "active")
 
 
-def test_a_key_isnt_deleted_nor_its_owner_with_it(staff, owner):
+def test_a_key_isnt_deleted_alone(staff, owner):
     key, _ = api_keys.issue(owner, name="prod")
     assert staff.post(f"/admin/accounts/apikey/{key.pk}/delete/", {"post": "yes"}).status_code == 403
-    staff.post(f"/admin/accounts/user/{owner.pk}/delete/", {"post": "yes"})
     assert ApiKey.objects.exists()
 
 
@@ -92,10 +91,37 @@ def test_an_account_is_made_with_an_email_alone(staff):
     assert not User.objects.get(email__iexact="new@example.com").has_usable_password()
 
 
-@pytest.mark.parametrize(
-    "model", ["user", "tier", "apikey", "endpointlimit", "contactmessage", "auditentry"]
-)
+@pytest.mark.parametrize("model", ["user", "tier", "apikey", "endpointlimit", "contactmessage", "auditentry"])
 def test_every_list_opens(staff, owner, model):
     api_keys.issue(owner, name="prod")
     model = f"accounts/{model}"
     assert staff.get(f"/admin/{model}/").status_code == 200
+
+
+class TestDeletingAnAccount:
+    def test_its_keys_go_with_it_and_its_owner_is_told(self, staff, owner):
+        key, text = api_keys.issue(owner, name="prod")
+        page = staff.post(f"/admin/accounts/user/{owner.pk}/delete/")
+        assert "prod" in page.content.decode()
+        assert staff.post(f"/admin/accounts/user/{owner.pk}/delete/", {"post": "yes"}).status_code == 302
+        assert api_keys.find(text) is None
+        assert [entry.action for entry in AuditEntry.objects.order_by("pk")] == [
+            "deleted with its account",
+            "deleted account",
+        ]
+        assert {entry.actor_label for entry in AuditEntry.objects.all()} == {"root@example.com"}
+        assert Letter.objects.get(recipient=owner.email).kind == "account_deleted"
+
+    def test_many_go_as_one_does(self, staff, owner):
+        other = User.objects.create_user("oscar@example.com")
+        chosen = {"action": "delete_selected", "_selected_action": [owner.pk, other.pk], "post": "yes"}
+        assert staff.post("/admin/accounts/user/", chosen).status_code == 302
+        assert User.objects.get().email == "root@example.com"
+        assert Letter.objects.count() == 2
+
+    def test_the_last_superuser_stays(self, staff):
+        root = User.objects.get()
+        assert staff.post(f"/admin/accounts/user/{root.pk}/delete/", {"post": "yes"}).status_code == 403
+        chosen = {"action": "delete_selected", "_selected_action": [root.pk], "post": "yes"}
+        assert staff.post("/admin/accounts/user/", chosen).status_code == 403
+        assert User.objects.get() == root
