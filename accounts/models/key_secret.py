@@ -22,7 +22,7 @@ class KeySecret(models.Model):
     """
 
     key = models.ForeignKey("accounts.ApiKey", models.CASCADE, related_name="secrets")
-    digest = models.CharField(max_length=64, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
     pepper_version = models.PositiveSmallIntegerField(editable=False)
     start = models.CharField(max_length=16, editable=False, db_index=True, help_text="What pages show of it.")
     end = models.CharField(max_length=8, editable=False)
@@ -34,6 +34,10 @@ class KeySecret(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+        constraints = [
+            # Not `unique=True`, which on PostgreSQL makes a second index, for LIKE.
+            models.UniqueConstraint(fields=["digest"], name="one_secret_per_digest")
+        ]
 
     def __str__(self) -> str:
         return f"{self.start}…{self.end}"
