@@ -74,6 +74,7 @@ MIDDLEWARE = [
     "accounts.sign_in.staff_mfa.StaffMFAMiddleware",
     "usage.endpoint_limits.middleware.EndpointLimitMiddleware",
     "koalapanel.store_down.StoreDownMiddleware",
+    "koalapanel.unfit_queries.UnfitQueryMiddleware",
 ]
 
 ROOT_URLCONF = "koalapanel.urls"
