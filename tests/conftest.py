@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import redis
 from django.conf import settings
-from django.db import connection
 
 from accounts.endpoint_limits import limiter
 from koalapanel.env import store_socket
@@ -24,8 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    creation = type(connection.creation)
-    creation.deserialize_db_from_string = lambda self, rows: databases.give_back_seeded_rows(rows)
+    databases.give_seeded_rows_back_after_each_flush()
     # A SIGTERM ends the tests as Ctrl-C does: with every server they started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -75,7 +73,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def give_back_seeded_rows(items: list[pytest.Item]) -> None:
-    """Tests that commit give the rows that migrations seeded, such as the tiers, back to those after them."""
+    """Tests that commit give the rows that migrations seeded, such as the tiers, back to those after them.
+
+    The mark has Django keep these rows; see `databases.give_seeded_rows_back_after_each_flush`.
+    """
     for item in items:
         marker = item.get_closest_marker("django_db")
         transactional = {"transactional_db", "live_server"} & set(getattr(item, "fixturenames", ()))

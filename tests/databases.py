@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core import serializers
 from django.db import connection, transaction
 from django.db.models import Model
+from django.test import TransactionTestCase
 
 from tests.postgresql import create_database, drop_database
 
@@ -47,6 +48,22 @@ def of_panels() -> Iterator[Callable[[], dict[str, str]]]:
         yield make
 
 
+def give_seeded_rows_back_after_each_flush() -> None:
+    """Django gives them back before each test that commits, and leaves none to a test that doesn't.
+
+    Which of them comes first isn't ours to say where several processes divide the files among them.
+    """
+    creation = type(connection.creation)
+    creation.deserialize_db_from_string = lambda self, rows: None
+    flush = TransactionTestCase._fixture_teardown
+
+    def flush_and_give_back(test: TransactionTestCase) -> None:
+        flush(test)
+        give_back_seeded_rows(connection._test_serialized_contents)
+
+    TransactionTestCase._fixture_teardown = flush_and_give_back
+
+
 def give_back_seeded_rows(rows: str) -> None:
     """What Django's `deserialize_db_from_string` does, with one INSERT a table instead of two for each row.
 
@@ -54,7 +71,6 @@ def give_back_seeded_rows(rows: str) -> None:
     """
     with transaction.atomic():  # in which foreign keys may come before what they refer to
         for model, objects in _by_model(rows).items():
-            # Before the first such test they are still there.
             model._base_manager.bulk_create(objects, ignore_conflicts=True)
 
 

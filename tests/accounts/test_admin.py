@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.db import connection
 
 from accounts import api_keys
 from accounts.models import ApiKey, AuditEntry, Letter, Tier, User
@@ -100,7 +101,7 @@ def test_every_list_opens(staff, owner, model):
 
 class TestDeletingAnAccount:
     def test_its_keys_go_with_it_and_its_owner_is_told(self, staff, owner):
-        key, text = api_keys.issue(owner, name="prod")
+        _, text = api_keys.issue(owner, name="prod")
         page = staff.post(f"/admin/accounts/user/{owner.pk}/delete/")
         assert "prod" in page.content.decode()
         assert staff.post(f"/admin/accounts/user/{owner.pk}/delete/", {"post": "yes"}).status_code == 302
@@ -125,3 +126,15 @@ class TestDeletingAnAccount:
         chosen = {"action": "delete_selected", "_selected_action": [root.pk], "post": "yes"}
         assert staff.post("/admin/accounts/user/", chosen).status_code == 403
         assert User.objects.get() == root
+
+
+@pytest.mark.usefixtures("valkey")
+def test_a_superuser_deletes_their_own_account_among_others_and_is_named_for_each(staff):
+    User.objects.create_superuser("zoe@example.com")
+    own, other = User.objects.get(email="root@example.com"), User.objects.create_user("sam@example.com")
+    form = {"action": "delete_selected", "_selected_action": [own.pk, other.pk], "post": "yes"}
+    assert staff.post("/admin/accounts/user/", form).status_code == 302
+    assert User.objects.get().email == "zoe@example.com"
+    entries = AuditEntry.objects.filter(action="deleted account")
+    assert {entry.actor_label for entry in entries} == {"root@example.com"}
+    connection.check_constraints()
