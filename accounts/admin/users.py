@@ -92,8 +92,10 @@ class UserAdmin(ForSuperusersAlone[User], AuditedAdmin[User], DjangoUserAdmin): 
 
     @transaction.atomic
     def _delete(self, accounts: Iterable[User], request: HttpRequest) -> None:
+        # One's own at the end: nobody could be named for what comes after.
+        by = person(request)
         try:
-            for account in accounts:
-                delete_account(account, by=person(request))
+            for account in sorted(accounts, key=lambda one: one.pk == by.pk):
+                delete_account(account, by=by)
         except LastSuperuser:
             raise PermissionDenied("Nobody would be left who may do everything.") from None
