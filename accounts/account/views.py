@@ -63,7 +63,7 @@ def sign_ins(request: SignedInRequest) -> HttpResponse:
 @require_POST
 @login_required
 def end_sign_in(request: SignedInRequest, pk: int) -> HttpResponse:
-    """End one; whoever ended it first, it is ended. Another account's is not there."""
+    """End one of the account's own. One that has ended is not there, as another account's isn't."""
     if any(each.is_this and each.id == pk for each in sessions.sign_ins(request.user, _this(request))):
         return redirect("account_logout")
     if not sessions.end(request.user, pk):
