@@ -128,9 +128,6 @@ class ApiKeyAdmin(AuditedAdmin[ApiKey]):
                 self.message_user(request, f"Revoked before: {key}.", messages.WARNING)
         return None
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
-        return super().get_queryset(request).select_related("owner", "tier")
-
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
         if change:
             super().save_model(request, obj, form, change)

@@ -291,6 +291,15 @@ class TestLists:
         with django_assert_max_num_queries(14):
             staff.get("/admin/usage/ratehit/")
 
+    def test_the_list_of_keys_asks_no_more_of_many_than_of_few(
+        self, staff, issue, django_assert_max_num_queries
+    ):
+        for number in range(12):
+            issue(owner=User.objects.create_user(f"owner{number}@example.com"))
+        with django_assert_max_num_queries(9):
+            page = staff.get(KEYS).content.decode()
+        assert "owner11@example.com" in page
+
     def test_the_list_of_keys_shows_the_ladder(self, staff, rows):
         page = staff.get(KEYS).content.decode()
         assert '<td class="field-escalation">3</td>' in page
