@@ -13,6 +13,7 @@ from koalapanel.env import store_socket
 from tests import browser, databases
 from tests.mail_server import MailServer
 from tests.servers import limit_store, valkey_binary
+from usage.guard.local_hits import LocalHits
 
 # Without its mark or one of these, pytest-django lets no test near a database.
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup", "new_database"}
@@ -55,6 +56,12 @@ def mail_server(settings, valkey: redis.Redis) -> Iterator[MailServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(autouse=True)
+def hits_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hits are brought to the store when a test says so: a thread would outlive the test that began it."""
+    monkeypatch.setattr(LocalHits, "begin", lambda self: None)
 
 
 @pytest.fixture(scope="session")

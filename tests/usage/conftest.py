@@ -6,8 +6,9 @@ import redis
 from accounts import api_keys
 from accounts.models import ApiKey, User
 from tests.usage.clock import Clock
+from usage import tasks
 from usage.escalation.ladder import Ladder
-from usage.guard.local_hits import LocalHits, local_hits
+from usage.guard.local_hits import local_hits
 from usage.guard.used_secrets import used_secrets
 from usage.limits.breaker import Breaker
 from usage.limits.store import limit_store
@@ -16,13 +17,10 @@ from usage.subjects import BUCKETS
 
 @pytest.fixture(autouse=True)
 def a_process_that_has_just_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is left of the test before: no open breaker, no edited ladder, no waiting hits.
-
-    Hits are brought when a test says so, not by a thread.
-    """
+    """Nothing is left of the test before: no open breaker, no edited ladder, no waiting hits."""
     monkeypatch.setattr(limit_store(), "breaker", Breaker())
     monkeypatch.setattr(limit_store(), "ladder", Ladder(revision=1))
-    monkeypatch.setattr(LocalHits, "begin", lambda self: None)
+    monkeypatch.setattr(tasks, "_away", set())
     local_hits()._start_over()
     used_secrets()._start_over()
 
