@@ -18,10 +18,11 @@ WARM_UP = 200  # of other texts, so that the connection and the interpreter are
 def main() -> None:
     django.setup()
 
-    from django.db import close_old_connections, connection
+    from django.db import connection
 
     from accounts import api_keys
     from usage.guard.known_subjects import KnownSubjects
+    from usage.guard.old_connections import leave_old_connections
 
     texts: list[str] = json.load(sys.stdin)
     statements: list[tuple[str, Any]] = []
@@ -30,7 +31,7 @@ def main() -> None:
         statements.append((sql, params))
         return execute(sql, params, many, context)
 
-    known = KnownSubjects(capacity=len(texts) + WARM_UP, before_sql=close_old_connections)
+    known = KnownSubjects(capacity=len(texts) + WARM_UP, before_sql=leave_old_connections)
     for _ in range(WARM_UP):
         known.by_key(api_keys.new_text())
     server = psutil.Process(connection.connection.info.backend_pid).parent()

@@ -8,13 +8,13 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import close_old_connections
 
 from usage import routes
 from usage.guard import unread_body
 from usage.guard.guard import Guard
 from usage.guard.known_subjects import KnownSubjects
 from usage.guard.middleware import ADMISSION, settle_after
+from usage.guard.old_connections import leave_old_connections
 from usage.limits.refusals import Refusal
 
 _REASONS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -25,7 +25,7 @@ class GuardedApplication:
 
     def __init__(self, django: WSGIHandler) -> None:
         self.django = django
-        self.guard = Guard(KnownSubjects(before_sql=close_old_connections))
+        self.guard = Guard(KnownSubjects(before_sql=leave_old_connections))
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if not routes.is_api_path(environ.get("PATH_INFO", "")):
