@@ -36,6 +36,9 @@ STALE = (
     "entered is still here: save again if you still want it."
 )
 
+# What a key may do no longer holds with the next request. What it was refused is remembered for so long.
+AT_THE_LATEST = "In force everywhere within 5 seconds."
+
 
 class SignedInRequest(HttpRequest):
     user: User
@@ -138,11 +141,13 @@ def rename(request: SignedInRequest, pk: int) -> HttpResponse:
 def change_expiry(request: SignedInRequest, pk: int) -> HttpResponse:
     key = _own(request, pk)
     form = ExpiryForm(request.POST, prefix="expiry", now_ends=key.expires_at)
+    had_expired = key.has_expired
 
     def save(revision: int) -> str:
         ends = form.cleaned_data["expires_at"]
         actions.change_expiry(key, by=request.user, revision=revision, expires_at=ends)
-        return "It never expires." if ends is None else f"It expires on {ends:%Y-%m-%d at %H:%M} UTC."
+        told = "It never expires." if ends is None else f"It expires on {ends:%Y-%m-%d at %H:%M} UTC."
+        return f"{told} {AT_THE_LATEST}" if had_expired else told
 
     return _save(request, pk, form, save)
 
@@ -156,8 +161,9 @@ def change_allow_list(request: SignedInRequest, pk: int) -> HttpResponse:
         networks = form.cleaned_data["networks"]
         actions.change_allow_list(key, by=request.user, revision=revision, allowed_networks=networks)
         if not networks:
-            return "It may be used from anywhere."
-        return f"It may be used from {len(networks)} network{'s' if len(networks) > 1 else ''}, and no other."
+            return f"It may be used from anywhere. {AT_THE_LATEST}"
+        plural = "s" if len(networks) > 1 else ""
+        return f"It may be used from {len(networks)} network{plural}, and no other. {AT_THE_LATEST}"
 
     return _save(request, pk, form, save)
 
