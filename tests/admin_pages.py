@@ -2,6 +2,8 @@
 
 from html.parser import HTMLParser
 
+from django.contrib.admin.utils import quote
+
 ADMIN = "/admin/"
 
 
@@ -55,7 +57,16 @@ def filled_in(response):
 
 
 def change_page(row):
-    return f"{ADMIN}{row._meta.app_label}/{row._meta.model_name}/{row.pk}/change/"
+    return f"{list_page(row)}{_quoted(row)}/change/"
+
+
+def delete_page(row):
+    return f"{list_page(row)}{_quoted(row)}/delete/"
+
+
+def _quoted(row):
+    """The admin reads "_41" in an address as "A"."""
+    return quote(str(row.pk))
 
 
 def list_page(model):
