@@ -22,15 +22,5 @@ class Letter(OwedMail):
 
     objects: "OwedMailQuerySet[Letter]" = OwedMailQuerySet.as_manager()  # type: ignore[assignment]
 
-    class Meta:
-        ordering = ["-created_at"]
-        indexes = [
-            models.Index(
-                fields=["due_at"],
-                condition=models.Q(sent_at=None, given_up_at=None),
-                name="letter_waiting_due",
-            )
-        ]
-
     def __str__(self) -> str:
         return f"{self.kind} for {self.recipient}"

@@ -33,6 +33,14 @@ class OwedMail(models.Model):
 
     class Meta:
         abstract = True
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(sent_at=None, given_up_at=None),
+                name="%(class)s_waiting_due",
+            )
+        ]
 
     def claim(self, until: datetime) -> bool:
         """Whether this email is the caller's to send: it is still due as it was when it was read.

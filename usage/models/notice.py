@@ -28,15 +28,5 @@ class Notice(OwedMail):
 
     objects: "OwedMailQuerySet[Notice]" = OwedMailQuerySet.as_manager()  # type: ignore[assignment]
 
-    class Meta:
-        ordering = ["-created_at"]
-        indexes = [
-            models.Index(
-                fields=["due_at"],
-                condition=models.Q(sent_at=None, given_up_at=None),
-                name="notice_waiting_due",
-            )
-        ]
-
     def __str__(self) -> str:
         return f"{self.kind} for {self.key}"
