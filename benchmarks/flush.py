@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import NothingMeasured, arguments
-from benchmarks.servers import clean_environment, limit_store
+from benchmarks.servers import clean_environment, limit_store, panel_environment
 from tests.postgresql import postgresql
 
 SUMMARY = "flush: seconds to book one minute of 50,000 active keys into PostgreSQL"
@@ -60,13 +60,7 @@ def run(asked: argparse.Namespace) -> bool:
         var_dir = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="koala-bench-")))
         running.enter_context(limit_store(var_dir))
         server = running.enter_context(postgresql(**DURABLE))
-        environment = {
-            "DJANGO_SETTINGS_MODULE": "koalapanel.settings",
-            "VAR_DIR": str(var_dir),
-            "DATABASE_URL": server.new_database("books"),
-            "SECRET_KEY": "benchmark",
-            "KEY_PEPPERS": "1:" + "5a" * 32,
-        }
+        environment = panel_environment(var_dir, server.new_database("books"))
         measured = {case: _measure(case, environment) for case in cases}
     columns = f"{'seconds':>9}{'CPU':>7}{'SQL CPU':>9}{'rows':>9}{'rows/s':>9}{'memory':>10}{'emails':>8}"
     print(f"{'':42}{columns}")

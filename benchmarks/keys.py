@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import NothingMeasured, arguments
-from benchmarks.servers import clean_environment, limit_store
+from benchmarks.servers import clean_environment, limit_store, panel_environment
 from tests.postgresql import postgresql
 
 SUMMARY = "keys: milliseconds to look up a key that a process has never met, among 1,000,000 in PostgreSQL"
@@ -51,13 +51,7 @@ def run(asked: argparse.Namespace) -> bool:
         var_dir = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="koala-bench-")))
         running.enter_context(limit_store(var_dir))
         server = running.enter_context(postgresql(**DURABLE))
-        environment = {
-            "DJANGO_SETTINGS_MODULE": "koalapanel.settings",
-            "VAR_DIR": str(var_dir),
-            "DATABASE_URL": server.new_database("keys"),
-            "SECRET_KEY": "benchmark",
-            "KEY_PEPPERS": "1:" + "5a" * 32,
-        }
+        environment = panel_environment(var_dir, server.new_database("keys"))
         lookups = min(asked.lookups, asked.issued)
         texts = _output_of("fill", environment, {"keys": asked.issued, "texts": lookups})
         looked = _output_of("look", environment, texts)

@@ -136,3 +136,14 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def panel_environment(var_dir: Path, database_url: str) -> dict[str, str]:
+    """The variables of a panel on a database of its own, with the store that listens in `var_dir`."""
+    return {
+        "DJANGO_SETTINGS_MODULE": "koalapanel.settings",
+        "VAR_DIR": str(var_dir),
+        "DATABASE_URL": database_url,
+        "SECRET_KEY": "benchmark",
+        "KEY_PEPPERS": "1:" + "5a" * 32,
+    }

@@ -17,7 +17,7 @@ def try_again(chosen: OwedMailQuerySet[Any], *, by: User) -> int:
     with transaction.atomic():
         # By their numbers: a list that was searched may join what can't be locked.
         rows = chosen.model._default_manager.filter(pk__in=chosen.values("pk"))
-        for owed in rows.filter(sent_at=None, given_up_at=None).select_for_update(no_key=True):
+        for owed in rows.waiting().select_for_update(no_key=True):
             before, owed.due_at = owed.due_at, now
             owed.save(update_fields=["due_at"])
             audit.record(
