@@ -11,13 +11,14 @@ from ninja.openapi import get_schema
 from ninja.responses import Status
 
 from accounts.endpoint_limits.limiter import charge
-from images import downloads, endings, jobs, schemas
+from images import downloads, schemas
 from images.entitlements import entitlements_of
 from images.errors import handle_errors, in_dialect, not_found
 from images.formats import OUTPUTS, output_named
 from images.models import Job
 from images.models.job import is_id
 from images.orders import Order
+from images.queue import accepting, endings
 from images.schemas import (
     Conversion,
     Conversions,
@@ -105,12 +106,12 @@ def _convert(
     if not file.size:
         raise ApiError("invalid_request", "The file is empty.", field="file")
     order = Order(output, options.quality, options.width, options.height)
-    job = jobs.submit(request.subject, file, order)
+    (job,) = accepting.accept(request.subject, [file], order)
     if not options.in_background:
         endings.wait(job.pk, settings.JOB_WAIT_SECONDS)
         job.refresh_from_db()
     if job.status == Job.Status.FAILED:
-        raise jobs.error_of(job)
+        raise accepting.error_of(job)
     state = schemas.state_of(job)
     if job.status == Job.Status.DONE:
         return Status(200, schemas.conversion_of(state))

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.signals import account_closing
-from images.models import Download, Job
+from images.models import AccountQueue, Download, Job
+from images.models.account_queue import account_queue_id
 from images.models.job import KEPT_FOR
 
 
@@ -21,6 +22,9 @@ def hand_jobs_to_the_cleaning(user: User, **_: Any) -> None:
     """
     mine = Job.objects.filter(owner=user)
     Download.objects.filter(job__in=mine).update(uses_left=0)
-    mine.exclude(status__in=(Job.Status.DONE, Job.Status.FAILED)).update(status=Job.Status.FAILED)
+    queue = AccountQueue.objects.locked(account_queue_id(user.pk))
+    mine.exclude(status__in=Job.ENDED).update(status=Job.Status.FAILED)
     long_ago = timezone.now() - KEPT_FOR - timedelta(seconds=1)
-    mine.update(owner=None, subject_id="", ended_at=long_ago)
+    mine.update(owner=None, subject_id="", queue=None, ended_at=long_ago)
+    if queue is not None:
+        queue.delete()

@@ -4,8 +4,8 @@ from collections.abc import Container
 from datetime import UTC, datetime
 
 from accounts.models import ApiKey
-from images.models import Job
-from images.models.job import Underway
+from images.models import AccountQueue
+from images.models.account_queue import queue_id_of
 from images.schemas import Entitlement, Entitlements, EntitlementsByLimit, EscalationTier
 from usage.limits.decision import Decision
 from usage.limits.link import LimitStoreDown
@@ -19,7 +19,7 @@ def entitlements_of(subject: Subject) -> Entitlements:
 
     While the limit store is away, what only it knows is `None`.
     """
-    underway = Job.objects.of(subject).underway()
+    queue = AccountQueue.objects.filter(pk=queue_id_of(subject)).first() or AccountQueue()
     overrides = _overrides_of(subject)
     try:
         decision = limit_store().look(subject)
@@ -30,13 +30,13 @@ def entitlements_of(subject: Subject) -> Entitlements:
         live=decision is not None,
         key=subject.key_start or None,
         tier=subject.tier,
-        limits=_by_limit(subject, overrides, decision, underway),
+        limits=_by_limit(subject, overrides, decision, queue),
         escalation=None if decision is None else _escalation(decision),
     )
 
 
 def _by_limit(
-    subject: Subject, overrides: Container[str], decision: Decision | None, underway: Underway
+    subject: Subject, overrides: Container[str], decision: Decision | None, queue: AccountQueue
 ) -> EntitlementsByLimit:
     def entitlement(kind: str, used: int | None, resets_at: datetime | None = None) -> Entitlement:
         limit: int | None = getattr(subject.limits, kind)
@@ -48,7 +48,7 @@ def _by_limit(
             resets_at=resets_at,
         )
 
-    running, queued = entitlement("parallel", underway.running), entitlement("queued", underway.queued)
+    running, queued = entitlement("parallel", queue.running), entitlement("queued", queue.queued)
     if decision is None:
         unknown = {kind: entitlement(kind, None) for kind in ("minute", "day", "concurrent")}
         return EntitlementsByLimit(**unknown, parallel=running, queued=queued)

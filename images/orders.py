@@ -8,12 +8,17 @@ from images.formats import Format
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to make. `quality` is 1 to 100, for the formats that have one; `width` and `height` in pixels:
-    with one of them the other follows, with both the picture is made to fit inside."""
+    with one of them the other follows, with both the picture is made to fit inside.
 
-    output: Format
+    Without an output it is a compression: the input's format is kept, and the result made smaller by
+    `quality`, or to have at most `target_bytes`.
+    """
+
+    output: Format | None
     quality: int | None = None
     width: int | None = None
     height: int | None = None
+    target_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ def state_of(job: Job) -> JobState:
     return JobState(
         id=job.pk,
         status=Job.Status(job.status),
-        progress={Job.Status.QUEUED: 0, Job.Status.RUNNING: 50}.get(Job.Status(job.status), 100),
+        progress=job.progress,
         created_at=job.created_at,
         ended_at=job.ended_at,
         error=JobError(code=job.error_code, detail=job.error_detail, field=job.error_field or None)

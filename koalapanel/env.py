@@ -45,9 +45,14 @@ class Environment:
     UPLOAD_MAX_BYTES: int
     IMAGE_MAX_PIXELS: int
     JOB_WAIT_SECONDS: int
+    POOL_QUEUE_LIMIT: int
+    JOB_MEMORY_BYTES: int
     WEB_WORKERS: int
     WEB_THREADS: int
     WORKER_PROCESSES: int
+    WEBHOOK_ALLOW_LOOPBACK: bool
+    X_ACCEL_PREFIX: str
+    S3_URL: str
     KEYS_PER_ACCOUNT: int
     REQUIRE_STAFF_MFA: bool
     OIDC_SIGNING_KEY: str
@@ -85,9 +90,14 @@ def read_environment() -> Environment:
         UPLOAD_MAX_BYTES=_positive(env, "UPLOAD_MAX_BYTES", 25 * 1024 * 1024),
         IMAGE_MAX_PIXELS=_positive(env, "IMAGE_MAX_PIXELS", 50_000_000),
         JOB_WAIT_SECONDS=_positive(env, "JOB_WAIT_SECONDS", 10),
+        POOL_QUEUE_LIMIT=_positive(env, "POOL_QUEUE_LIMIT", 10_000),
+        JOB_MEMORY_BYTES=_positive(env, "JOB_MEMORY_BYTES", 3 * 1024**3),
         WEB_WORKERS=_positive(env, "WEB_WORKERS", 1),
         WEB_THREADS=_positive(env, "WEB_THREADS", 32),
         WORKER_PROCESSES=_positive(env, "WORKER_PROCESSES", 2),
+        WEBHOOK_ALLOW_LOOPBACK=_yes_or_no("WEBHOOK_ALLOW_LOOPBACK", False),
+        X_ACCEL_PREFIX=env.str("X_ACCEL_PREFIX", default=""),
+        S3_URL=env.str("S3_URL", default=""),
         KEYS_PER_ACCOUNT=_positive(env, "KEYS_PER_ACCOUNT", 20),
         REQUIRE_STAFF_MFA=_yes_or_no("REQUIRE_STAFF_MFA", False),
         OIDC_SIGNING_KEY=_signing_key("OIDC_SIGNING_KEY"),

@@ -26,7 +26,13 @@ IPV6_PREFIX = ENV.IPV6_PREFIX
 UPLOAD_MAX_BYTES = ENV.UPLOAD_MAX_BYTES
 IMAGE_MAX_PIXELS = ENV.IMAGE_MAX_PIXELS
 JOB_WAIT_SECONDS = ENV.JOB_WAIT_SECONDS
+POOL_QUEUE_LIMIT = ENV.POOL_QUEUE_LIMIT
+JOB_MEMORY_BYTES = ENV.JOB_MEMORY_BYTES
+WEBHOOK_ALLOW_LOOPBACK = ENV.WEBHOOK_ALLOW_LOOPBACK
+X_ACCEL_PREFIX = ENV.X_ACCEL_PREFIX
+S3_URL = ENV.S3_URL
 WEB_WORKERS = ENV.WEB_WORKERS
+WEB_THREADS = ENV.WEB_THREADS
 KEYS_PER_ACCOUNT = ENV.KEYS_PER_ACCOUNT
 REQUIRE_STAFF_MFA = ENV.REQUIRE_STAFF_MFA
 CONTACT_EMAIL = ENV.CONTACT_EMAIL
@@ -122,7 +128,7 @@ _CACHE = {
     "KEY_PREFIX": "kpcache",
     "OPTIONS": {
         # A store that is away costs a page this long, once: redis-py's connection tries nothing twice.
-        # Silence must last longer than one of `images.endings`' waits, which share these connections.
+        # Silence must last longer than one of `images.queue.endings`' waits, which share these connections.
         "SOCKET_CONNECT_TIMEOUT": 0.5,
         "SOCKET_TIMEOUT": 1.0,
     },
@@ -161,10 +167,10 @@ def _broker_url(redis_url: str) -> str:
 CELERY_BROKER_URL = _broker_url(ENV.REDIS_URL)
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": "kpqueue:",
-    # Seconds after which the queue takes back a message that a worker never acknowledged: the hard limit
-    # (`images.attempts`) and a minute. Any less, and it would take back what is still being converted.
+    # Seconds after which the broker takes back a message that a worker never acknowledged.
     "visibility_timeout": 210,
 }
+CELERY_TASK_ROUTES = {"images.tasks.work": {"queue": "images"}}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True  # SQL holds what became of a job
 CELERY_TASK_ACKS_LATE = True
@@ -174,7 +180,11 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
-    "recover lost jobs": {"task": "images.tasks.recover_lost_jobs", "schedule": 30.0},
+    "recover jobs": {
+        "task": "images.tasks.recover_jobs",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "remove what is over": {"task": "images.tasks.remove_what_is_over", "schedule": 60.0},
     # Expires: a worker that was away finds one of them waiting, not a day of them.
     "book closed minutes": {

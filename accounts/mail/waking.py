@@ -11,7 +11,7 @@ SEND_MAIL = "usage.send_mail"
 # Seconds until beat comes by: waking the worker later than that is no use.
 BEAT = 5
 
-# In seconds, as in `images.queue`: a request waits while we call.
+# In seconds, as in `images.queue.waking`: a request waits while we call.
 _BRIEFLY = {"max_retries": 0, "socket_connect_timeout": 0.5, "socket_timeout": 0.5}
 
 _away_until = 0.0

@@ -5,16 +5,17 @@ import secrets
 import string
 from datetime import timedelta
 from functools import partial
-from typing import NamedTuple, Self
+from typing import Self
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
 from images.formats import OUTPUTS
+from images.models.account_queue import AccountQueue
 from images.orders import Outcome
 from usage.subjects import Subject
 
@@ -39,14 +40,7 @@ def source_name(job: "Job", filename: str) -> str:
 
 
 def result_name(job: "Job", filename: str) -> str:
-    return f"out/{job.pk}-{job.attempts}.{job.output_format}"
-
-
-class Underway(NamedTuple):
-    """How many jobs a worker has, and how many wait for one."""
-
-    running: int
-    queued: int
+    return f"out/{job.pk}-{job.attempts}"
 
 
 class JobQuerySet(models.QuerySet["Job"]):
@@ -56,43 +50,69 @@ class JobQuerySet(models.QuerySet["Job"]):
             return self.filter(owner_id=subject.account_id)
         return self.filter(owner=None, subject_id=subject.id)
 
-    def underway(self) -> Underway:
-        numbers = self.aggregate(
-            running=Count("pk", filter=Q(status=Job.Status.RUNNING)),
-            queued=Count("pk", filter=Q(status=Job.Status.QUEUED)),
-        )
-        return Underway(**numbers)
-
     def ended(self) -> Self:
-        return self.filter(status__in=(Job.Status.DONE, Job.Status.FAILED))
+        return self.filter(status__in=Job.ENDED)
+
+    def next_of(self, queue: AccountQueue) -> "Job | None":
+        """The one that has waited longest in this queue."""
+        return self.filter(queue=queue, status=Job.Status.QUEUED).order_by("created_at").first()
 
 
 class Job(models.Model):
-    """Statuses go one way: queued, running, then done or failed; only a worker's death leads back to queued.
+    """Statuses go one way: queued, running, then done, failed or cancelled; only a worker's death leads back
+    to queued. Each change also moves the numbers of its account's queue, in the same transaction.
 
-    `attempts` counts the starts, `enqueued_at` is when the workers were last told of the job. Sizes are in
-    pixels and bytes.
+    `attempts` counts the starts; while it runs, `seen_at` is when its worker last said so, and `progress` is
+    in percent. Jobs wait in the order of `created_at`, which differs within a batch. Sizes are in pixels and
+    bytes.
     """
+
+    class Operation(models.TextChoices):
+        CONVERT = "convert"
+        COMPRESS = "compress"
 
     class Status(models.TextChoices):
         QUEUED = "queued"
         RUNNING = "running"
         DONE = "done"
         FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    ENDED = (Status.DONE, Status.FAILED, Status.CANCELLED)
 
     id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="jobs"
     )
     subject_id = models.CharField("sent by", max_length=80, help_text="The key or the network that sent it.")
-    status = models.CharField(max_length=8, choices=Status, default=Status.QUEUED)
+    queue = models.ForeignKey(
+        AccountQueue,
+        models.PROTECT,
+        null=True,
+        editable=False,
+        related_name="jobs",
+        help_text="Where it waits.",
+    )
+    batch = models.CharField(max_length=32, blank=True, editable=False, help_text="What it was sent with.")
+    operation = models.CharField(max_length=8, choices=Operation, default=Operation.CONVERT)
+    status = models.CharField(max_length=9, choices=Status, default=Status.QUEUED)
+    progress = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField("created", default=timezone.now)
-    enqueued_at = models.DateTimeField("enqueued", default=timezone.now)
     started_at = models.DateTimeField("started", null=True, blank=True)
+    seen_at = models.DateTimeField("seen at work", null=True, blank=True)
     ended_at = models.DateTimeField("ended", null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
 
-    output_format = models.CharField(max_length=8, choices=[(form.name, form.name) for form in OUTPUTS])
+    output_format = models.CharField(
+        max_length=8,
+        blank=True,
+        choices=[(form.name, form.name) for form in OUTPUTS],
+        help_text="Empty for a compression that has not ended: it keeps the input's.",
+    )
+    target_bytes = models.PositiveIntegerField(null=True, blank=True, help_text="At most so many.")
+    webhook = models.ForeignKey(
+        "images.WebhookEndpoint", models.SET_NULL, null=True, blank=True, related_name="jobs"
+    )
     quality = models.PositiveSmallIntegerField(null=True, blank=True)
     width = models.PositiveIntegerField("asked-for width", null=True, blank=True)
     height = models.PositiveIntegerField("asked-for height", null=True, blank=True)
@@ -119,9 +139,9 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="jobs_of_an_account"),
             models.Index(fields=["subject_id", "-created_at"], name="jobs_of_a_subject"),
-            models.Index(
-                fields=["started_at"], name="jobs_not_ended", condition=Q(status__in=("queued", "running"))
-            ),
+            models.Index(fields=["queue", "created_at"], name="jobs_queued", condition=Q(status="queued")),
+            models.Index(fields=["created_at"], name="jobs_waiting", condition=Q(status="queued")),
+            models.Index(fields=["seen_at"], name="jobs_running", condition=Q(status="running")),
             models.Index(fields=["ended_at"], name="jobs_ended"),
         ]
 
@@ -130,34 +150,36 @@ class Job(models.Model):
 
     @property
     def has_ended(self) -> bool:
-        return self.status in (self.Status.DONE, self.Status.FAILED)
+        return self.status in self.ENDED
 
     def start(self) -> bool:
         """Take the job for one more attempt; `False` when somebody else was faster."""
-        if not self._still_as_read().update(
-            status=self.Status.RUNNING, started_at=timezone.now(), attempts=F("attempts") + 1
-        ):
-            return False
-        self.status, self.attempts = self.Status.RUNNING, self.attempts + 1
-        return True
+        now = timezone.now()
+        started = self._move(
+            self.Status.RUNNING, started_at=now, seen_at=now, progress=0, attempts=F("attempts") + 1
+        )
+        if started:
+            self.attempts += 1
+        return started
+
+    def still_runs(self, progress: int) -> bool:
+        """Say that its worker is at it; `False` when it was given up or cancelled meanwhile."""
+        return bool(self._still_as_read().update(seen_at=timezone.now(), progress=progress))
 
     def put_back(self) -> bool:
-        """Make the job wait for a worker (again), from now; `False` when somebody else was faster."""
-        now = timezone.now()
-        waiting = self._still_as_read().filter(enqueued_at=self.enqueued_at)
-        if not waiting.update(status=self.Status.QUEUED, enqueued_at=now):
-            return False
-        self.status, self.enqueued_at = self.Status.QUEUED, now
-        return True
+        """Make a running job wait again, in its old place; `False` when somebody else was faster."""
+        return self._move(self.Status.QUEUED, seen_at=None, progress=0)
 
     def succeed(self, outcome: Outcome) -> bool:
         """Book the result, whose file is already kept; `False` if this attempt was given up meanwhile."""
         return self._end(
             self.Status.DONE,
+            progress=100,
             result=self.result.name,
             input_format=outcome.input.format.name,
             input_width=outcome.input.width,
             input_height=outcome.input.height,
+            output_format=outcome.output.format.name,
             output_width=outcome.output.width,
             output_height=outcome.output.height,
             output_bytes=outcome.output.bytes,
@@ -166,6 +188,13 @@ class Job(models.Model):
     def fail(self, code: str, detail: str, field: str = "") -> bool:
         """End with an error of the API's table; `False` if this attempt was given up meanwhile."""
         return self._end(self.Status.FAILED, error_code=code, error_detail=detail, error_field=field)
+
+    def cancel(self) -> bool:
+        """End it because its client says so; `False` if it has ended, or moved on since it was read.
+
+        Its worker notices at its next `still_runs`, and drops what it has made.
+        """
+        return not self.has_ended and self._end(self.Status.CANCELLED)
 
     def forget_source(self) -> None:
         """Remove the upload. The file goes first: a row without its file is found again, not the reverse."""
@@ -179,11 +208,24 @@ class Job(models.Model):
             Job.objects.filter(pk=self.pk).update(result="")
 
     def _end(self, status: Status, **fields: object) -> bool:
-        fields |= {"status": status, "ended_at": timezone.now()}
-        ended = self._still_as_read().update(**fields)
+        ended = self._move(status, ended_at=timezone.now(), **fields)
         if ended:
             self.refresh_from_db()
-        return bool(ended)
+        return ended
+
+    def _move(self, status: Status, **fields: object) -> bool:
+        with transaction.atomic():
+            queue = AccountQueue.objects.locked(self.queue_id)
+            if not self._still_as_read().update(status=status, **fields):
+                return False
+            if queue is not None:
+                queued, running = self.Status.QUEUED, self.Status.RUNNING
+                queue.move(
+                    queued=(status == queued) - (self.status == queued),
+                    running=(status == running) - (self.status == running),
+                )
+        self.status = status
+        return True
 
     def _still_as_read(self) -> JobQuerySet:
         """This row, if no other attempt or end came in between: a worker believed dead changes nothing."""

@@ -86,6 +86,7 @@ def worker() -> Component:
     command = [
         *(*CELERY, "worker", "--hostname", "worker@koalapanel", "--loglevel", "WARNING"),
         *("--pool", "prefork", "--concurrency", str(processes), "--without-gossip", "--without-mingle"),
+        *("--queues", "celery,images"),
     ]
     return Component(
         "worker",

@@ -22,8 +22,8 @@ from accounts.account import deletion
 from accounts.audit import record
 from accounts.mail.letters import content_of, owe_letter
 from accounts.models import ApiKey, AuditEntry, ContactMessage, KeySecret, Letter, User
-from images.cleaning import remove_what_is_over
 from images.models import Download, Job
+from images.queue.cleaning import remove_what_is_over
 from usage.guard.guard import Guard
 from usage.guard.known_subjects import KnownSubjects
 from usage.limits.breaker import Breaker

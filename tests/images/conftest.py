@@ -11,6 +11,7 @@ from django.test import Client
 from accounts import api_keys
 from accounts.endpoint_limits import limiter
 from accounts.models import Tier, User
+from images.queue import waking
 from koalapanel.celery import app
 from usage.limits.store import limit_store
 
@@ -18,7 +19,14 @@ from usage.limits.store import limit_store
 @pytest.fixture(scope="module")
 def _worker(valkey_server: str, django_db_setup: None) -> Iterator[None]:
     # By default it would leave the root logger at ERROR, for all the tests behind it.
-    with start_worker(app, pool="threads", concurrency=2, perform_ping_check=False, loglevel="INFO"):
+    with start_worker(
+        app,
+        pool="threads",
+        concurrency=2,
+        perform_ping_check=False,
+        loglevel="INFO",
+        queues=["celery", waking.QUEUE],
+    ):
         yield
 
 

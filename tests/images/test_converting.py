@@ -8,10 +8,10 @@ from PIL import ExifTags, Image, ImageCms, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from images import formats
-from images.converting import convert
 from images.drawings import draw
 from images.formats import INPUTS, OUTPUTS, output_named
 from images.orders import Order, Unconvertible
+from images.pictures.converting import convert
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LOSSY = 24  # how far a colour may drift through a lossy format

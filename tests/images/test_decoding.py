@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from images import formats
-from images.decoding import MAX_FRAMES, limit_pixels, open_image
 from images.drawings import draw
 from images.orders import Unconvertible
+from images.pictures.decoding import MAX_FRAMES, limit_pixels, open_image
 
 LIMIT = 50_000_000
 
@@ -75,8 +75,8 @@ def test_very_many_tiny_frames_are_refused():
 
 
 def test_a_gif_whose_later_frame_is_a_bomb_is_refused():
-    from images.converting import convert
     from images.orders import Order
+    from images.pictures.converting import convert
 
     frames = [Image.new("P", (20, 20), 0), Image.new("P", (20, 20), 0)]
     frames[1].paste(1, (5, 5, 10, 10))

@@ -9,9 +9,10 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from images import attempts, downloads
+from images import downloads
 from images.drawings import draw
 from images.models import Download
+from images.queue import attempts
 from tests.images.calls import convert
 
 pytestmark = pytest.mark.usefixtures("store")

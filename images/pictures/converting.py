@@ -11,9 +11,10 @@ from typing import IO, Any
 from PIL import ExifTags, Image
 
 from images import formats
-from images.colours import prepared
-from images.decoding import DECODER_ERRORS, broken, check_pixels, open_image
+from images.formats import Format
 from images.orders import Facts, Order, Outcome, Unconvertible
+from images.pictures.colours import prepared
+from images.pictures.decoding import DECODER_ERRORS, broken, check_pixels, open_image
 
 LONGEST_SIDE = {"webp": 16_383, "jpg": 65_500, "gif": 65_535, "avif": 32_768}  # what the formats can hold
 DEFAULT_QUALITY = {"webp": 80, "jpg": 85, "avif": 65}
@@ -37,14 +38,16 @@ def convert(source: IO[bytes], target: IO[bytes], order: Order, *, max_pixels: i
     `max_pixels` bounds pixels times frames, of the input and of the output. Raises `Unconvertible` where the
     input or the order is at fault, `MemoryError` where the process has too little memory for it.
     """
+    output = order.output
+    assert output is not None  # noqa: S101  (compressions go another way)
     image, found, frames = open_image(source, max_pixels=max_pixels)
     with image:
-        if frames > 1 and not (found in _ANIMATIONS and order.output.animated):
+        if frames > 1 and not (found in _ANIMATIONS and output.animated):
             frames = 1
         orientation = _orientation(image)
         turn = _UPRIGHT.get(orientation)
         upright = image.size[::-1] if orientation in _SIDEWAYS else image.size
-        size = _size(upright, order, frames, max_pixels)
+        size = _size(upright, order, output, frames, max_pixels)
         pictures: list[Image.Image] = []
         durations: list[int] = []
         try:
@@ -53,7 +56,7 @@ def convert(source: IO[bytes], target: IO[bytes], order: Order, *, max_pixels: i
                 profile: bytes | None = picture.info.get("icc_profile")
                 if turn is not None:
                     picture = picture.transpose(turn)
-                picture, profile = prepared(picture, order.output, profile)
+                picture, profile = prepared(picture, output, profile)
                 if picture.size != upright:
                     picture = picture.crop((0, 0, *upright))
                 if size != upright:
@@ -69,10 +72,10 @@ def convert(source: IO[bytes], target: IO[bytes], order: Order, *, max_pixels: i
         loop = image.info.get("loop", 1 if found is formats.GIF else 0)
     if len({picture.mode for picture in pictures}) > 1:  # some frames of an animation have holes, some don't
         pictures = [picture.convert("RGBA") for picture in pictures]
-    _encode(pictures, target, order, profile, durations, loop)
+    _encode(pictures, target, order, output, profile, durations, loop)
     return Outcome(
         Facts(found, *upright, source.seek(0, 2)),
-        Facts(order.output, *size, target.tell()),
+        Facts(output, *size, target.tell()),
     )
 
 
@@ -86,7 +89,9 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _size(upright: tuple[int, int], order: Order, frames: int, max_pixels: int) -> tuple[int, int]:
+def _size(
+    upright: tuple[int, int], order: Order, output: Format, frames: int, max_pixels: int
+) -> tuple[int, int]:
     width, height = upright
     scale = min(
         (
@@ -97,7 +102,7 @@ def _size(upright: tuple[int, int], order: Order, frames: int, max_pixels: int) 
         default=1.0,
     )
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    longest = LONGEST_SIDE.get(order.output.name)
+    longest = LONGEST_SIDE.get(output.name)
     if longest is not None and max(size) > longest:
         raise Unconvertible(
             "image_too_large",
@@ -127,12 +132,13 @@ def _encode(
     pictures: Sequence[Image.Image],
     target: IO[bytes],
     order: Order,
+    output: Format,
     profile: bytes | None,
     durations: Sequence[int],
     loop: int,
 ) -> None:
     options: dict[str, Any] = {}
-    name = order.output.name
+    name = output.name
     if profile is not None:
         options["icc_profile"] = profile
     if name in DEFAULT_QUALITY:
@@ -155,5 +161,5 @@ def _encode(
             options["disposal"] = (
                 2  # each frame is whole: what the one before it showed must not shine through
             )
-    pictures[0].save(target, order.output.pillow, **options)
+    pictures[0].save(target, output.pillow, **options)
     target.seek(0, 2)

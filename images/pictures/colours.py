@@ -6,8 +6,8 @@ from typing import Any
 from PIL import Image, ImageCms
 
 from images import formats
-from images.decoding import DECODER_ERRORS
 from images.formats import Format
+from images.pictures.decoding import DECODER_ERRORS
 
 _RGB_ONLY = (formats.WEBP, formats.AVIF, formats.GIF)
 

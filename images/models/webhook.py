@@ -1,0 +1,111 @@
+"""Webhooks: an account's secret, the addresses it gave, and each event that is owed to one of them."""
+
+import secrets
+import string
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from images.models.job import Job
+
+LONGEST_URL = 2000
+
+
+def new_event_id() -> str:
+    """Standard Webhooks' `webhook-id`: the same at every attempt, so that a receiver knows it again."""
+    alphabet = string.digits + string.ascii_letters
+    return "msg_" + "".join(secrets.choice(alphabet) for _ in range(24))
+
+
+class WebhookSecret(models.Model):
+    """What signs an account's events, sealed. For a while after a rotation the former one signs, too."""
+
+    owner = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="webhook_secret"
+    )
+    sealed = models.TextField(editable=False)
+    created_at = models.DateTimeField("created", default=timezone.now)
+    former_sealed = models.TextField(blank=True, editable=False)
+    former_until = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"webhook secret of {self.owner_id}"
+
+
+class WebhookEndpoint(models.Model):
+    """An address that an account gave as its `webhook_url`. Disabled, it gets nothing until it is enabled."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="webhook_endpoints")
+    url = models.CharField(max_length=LONGEST_URL)
+    url_digest = models.CharField(max_length=64, editable=False, help_text="SHA-256 of the address.")
+    created_at = models.DateTimeField("created", default=timezone.now)
+    disabled_at = models.DateTimeField("disabled", null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        # By digest: an index over long addresses would be large, and SQL bounds what one may hold.
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "url_digest"], name="one_endpoint_per_account_and_url")
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class WebhookDelivery(models.Model):
+    """One event on its way to one address: written in the transaction that ends the job, sent by the worker.
+
+    `next_attempt_at` is empty once it is delivered or given up. Its body is made from the job at each
+    attempt: the download address in it is fresh, and nowhere kept.
+    """
+
+    class Event(models.TextChoices):
+        COMPLETED = "job.completed"
+        FAILED = "job.failed"
+
+    class Status(models.TextChoices):
+        WAITING = "waiting"
+        DELIVERED = "delivered"
+        FAILED = "failed"
+
+    id = models.CharField(primary_key=True, max_length=32, default=new_event_id, editable=False)
+    endpoint = models.ForeignKey(WebhookEndpoint, models.CASCADE, related_name="deliveries")
+    job = models.ForeignKey(Job, models.SET_NULL, null=True, blank=True, related_name="deliveries")
+    event = models.CharField(max_length=16, choices=Event)
+    status = models.CharField(max_length=10, choices=Status, default=Status.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Anew when redelivered.")
+    created_at = models.DateTimeField("created", default=timezone.now)
+    next_attempt_at = models.DateTimeField("next attempt", null=True, blank=True, default=timezone.now)
+    delivered_at = models.DateTimeField("delivered", null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"], name="webhooks_due", condition=Q(next_attempt_at__isnull=False)
+            ),
+            models.Index(fields=["endpoint", "-created_at"], name="webhooks_of_an_endpoint"),
+            models.Index(fields=["created_at"], name="webhooks_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.id}"
+
+
+class WebhookAttempt(models.Model):
+    """What became of one attempt: the status that was answered, or what went wrong before any answer."""
+
+    delivery = models.ForeignKey(WebhookDelivery, models.CASCADE, related_name="log")
+    at = models.DateTimeField(default=timezone.now)
+    milliseconds = models.PositiveIntegerField()
+    status_code = models.PositiveSmallIntegerField(null=True, blank=True)
+    error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.delivery_id} {self.at:%Y-%m-%d %H:%M:%S}: {self.status_code or self.error}"

@@ -1,0 +1,1 @@
+"""Everything that opens pictures: Pillow and its decoders are loaded here, and in `images.drawings`."""

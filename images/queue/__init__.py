@@ -1,0 +1,1 @@
+"""The queue of jobs: accepting, picking fairly, waking workers, telling of ends, recovering."""

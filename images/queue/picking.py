@@ -1,0 +1,41 @@
+"""Which job is next: fair between accounts, and never more of one account's at once than its limit."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import ApiKey, Tier
+from images.models import AccountQueue, Job
+from usage.subjects import key_id_of
+
+
+def take() -> Job | None:
+    """Start the next job there is for a worker, or `None`: nothing waits that may run now.
+
+    Accounts take turns: next is the queue that was not served for longest, whatever it holds. A queue whose
+    account runs as many as it may is passed over; there are never more of these than workers, so what this
+    costs doesn't grow with what waits. Within its queue a job waits for those before it.
+    """
+    full: list[str] = []
+    while True:
+        with transaction.atomic():
+            queue = AccountQueue.objects.waiting().exclude(pk__in=full).select_for_update().first()
+            if queue is None:
+                return None
+            job = Job.objects.next_of(queue)
+            if job is None or queue.running >= _parallel(job, queue.running + 1):
+                full.append(queue.pk)
+                continue
+            if job.start():
+                AccountQueue.objects.filter(pk=queue.pk).update(served_at=timezone.now())
+                return job
+
+
+def _parallel(job: Job, boundless: int) -> int:
+    """How many jobs may run at once where this one waits, by the limits in force; `boundless` if all may."""
+    key_id = key_id_of(job.subject_id) if job.subject_id else None
+    if key_id is None:
+        limit = Tier.objects.get(slug=Tier.ANONYMOUS).parallel
+    else:
+        key = ApiKey.objects.select_related("tier").filter(pk=key_id).first()
+        limit = key.limits.parallel if key is not None else 1
+    return boundless if limit is None else limit
