@@ -10,19 +10,17 @@ from django.test import Client
 from django.utils import timezone
 
 from images import downloads
-from images.drawings import draw
 from images.models import Download
-from images.queue import attempts
-from tests.images.calls import convert
+from tests.images.calls import run_jobs, submit
 
 pytestmark = pytest.mark.usefixtures("store")
 
 
 @pytest.fixture
 def job_id(api):
-    identity = convert(api, draw(1, (30, 20), "png"), **{"async": "true"}).json()["id"]
-    attempts.run(identity, redelivered=False)
-    return identity
+    job = submit(api)
+    run_jobs()
+    return job.pk
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.test import Client
 from accounts import api_keys
 from accounts.models import ApiKey, EndpointLimit, Tier, User
 from images.models import Job
-from tests.images.calls import convert
+from tests.images.calls import convert, make_job
 from tests.usage.clock import Clock
 from tests.usage.escalation.customer import STEPS, Customer
 from usage.limits import link
@@ -39,16 +39,12 @@ def ask(client, path=PATHS[0]):
     return response.json()
 
 
-def job(owner, status, **fields):
-    return Job.objects.create(owner=owner, status=status, output_format="webp", input_bytes=1, **fields)
-
-
 @pytest.mark.parametrize("path", PATHS)
 def test_a_key_learns_its_limits_what_is_used_and_what_is_left(issue, owner, path):
     key, client = issue(minute_override=50)
     convert(client, b"no image", **{"async": "true"})
     for status in ("running", "queued", "queued", "done", "failed"):
-        job(owner, status)
+        make_job(owner, status)
     before = Job.objects.filter(owner=owner, status="queued").count()
     body = ask(client, path)
     assert (body["live"], body["key"], body["tier"]) == (True, key.start, "free")
@@ -80,7 +76,7 @@ def test_jobs_are_the_accounts_over_all_of_its_keys_and_nobody_elses(issue, owne
     _, one = issue()
     _, other = issue()
     _, stranger = issue(owner=User.objects.create_user("sam@example.com"))
-    job(owner, "queued")
+    make_job(owner, "queued")
     queued = [ask(client)["limits"]["queued"]["left"] for client in (one, other, stranger)]
     assert queued == [199, 199, 200]
 
@@ -102,7 +98,7 @@ def test_no_limit_is_null_and_so_is_what_is_left_of_it(issue):
 def test_more_jobs_than_a_lowered_limit_leave_none_and_not_less(issue, owner):
     _, client = issue(queued_override=1)
     for _ in range(3):
-        job(owner, "queued")
+        make_job(owner, "queued")
     assert ask(client)["limits"]["queued"]["left"] == 0
 
 
@@ -128,7 +124,7 @@ def test_a_suspended_key_is_refused(issue):
 
 def test_while_the_store_is_away_nothing_is_guessed(issue, owner, monkeypatch):
     _, client = issue(day_override=7)
-    job(owner, "queued")
+    make_job(owner, "queued")
     ask(client)
 
     def refuse(*_):
@@ -149,7 +145,7 @@ def test_the_query_count_does_not_grow_with_jobs(issue, owner, django_assert_num
     _, client = issue()
     ask(client)
     for _ in range(5):
-        job(owner, "queued")
+        make_job(owner, "queued")
     with django_assert_num_queries(2):
         ask(client)
 
