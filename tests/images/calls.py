@@ -53,5 +53,5 @@ def make_job(owner: User | None, status: str, **fields) -> Job:
     job = Job.objects.create(
         owner=owner, status=status, queue=queue, output_format="webp", input_bytes=1, **fields
     )
-    queue.move(queued=status == "queued", running=status == "running")
+    queue.move(queued=int(status == "queued"), running=int(status == "running"))
     return job
