@@ -2,10 +2,11 @@
 
 import secrets
 import string
+from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from images.models.job import Job
@@ -34,14 +35,28 @@ class WebhookSecret(models.Model):
         return f"webhook secret of {self.owner_id}"
 
 
+class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+    def idle(self) -> Self:
+        """Those with nothing under way to them: no event, and no job that would owe one."""
+        on_its_way = WebhookDelivery.objects.filter(endpoint=OuterRef("pk"), next_attempt_at__isnull=False)
+        owing = Job.objects.filter(webhook=OuterRef("pk")).exclude(status__in=Job.ENDED)
+        return self.exclude(Exists(on_its_way)).exclude(Exists(owing))
+
+
 class WebhookEndpoint(models.Model):
-    """An address that an account gave as its `webhook_url`. Disabled, it gets nothing until it is enabled."""
+    """An address that an account gave as its `webhook_url`. Disabled, it gets nothing until it is enabled.
+
+    `last_used_at` is when a request last gave it, to the minute.
+    """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="webhook_endpoints")
     url = models.CharField(max_length=LONGEST_URL)
     url_digest = models.CharField(max_length=64, editable=False, help_text="SHA-256 of the address.")
     created_at = models.DateTimeField("created", default=timezone.now)
+    last_used_at = models.DateTimeField("last used", default=timezone.now)
     disabled_at = models.DateTimeField("disabled", null=True, blank=True)
+
+    objects = WebhookEndpointQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at"]
@@ -57,8 +72,10 @@ class WebhookEndpoint(models.Model):
 class WebhookDelivery(models.Model):
     """One event on its way to one address: written in the transaction that ends the job, sent by the worker.
 
-    `next_attempt_at` is empty once it is delivered or given up. Its body is made from the job at each
-    attempt: the download address in it is fresh, and nowhere kept.
+    `next_attempt_at` is empty once it is delivered or given up; while it is being sent, it says when that is
+    no longer believed. Its body is made from the job at each attempt: the download address in it is fresh,
+    and nowhere kept. `about` is the job's id, which outlives its row; `note` says why it was given up, where
+    no attempt does. The owner is the endpoint's: here, too, for the index.
     """
 
     class Event(models.TextChoices):
@@ -67,18 +84,24 @@ class WebhookDelivery(models.Model):
 
     class Status(models.TextChoices):
         WAITING = "waiting"
+        SENDING = "sending"
         DELIVERED = "delivered"
         FAILED = "failed"
 
     id = models.CharField(primary_key=True, max_length=32, default=new_event_id, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, db_index=False, related_name="webhook_deliveries"
+    )
     endpoint = models.ForeignKey(WebhookEndpoint, models.CASCADE, related_name="deliveries")
     job = models.ForeignKey(Job, models.SET_NULL, null=True, blank=True, related_name="deliveries")
+    about = models.CharField("job's id", max_length=32, blank=True, editable=False)
     event = models.CharField(max_length=16, choices=Event)
     status = models.CharField(max_length=10, choices=Status, default=Status.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0, help_text="Anew when redelivered.")
     created_at = models.DateTimeField("created", default=timezone.now)
     next_attempt_at = models.DateTimeField("next attempt", null=True, blank=True, default=timezone.now)
     delivered_at = models.DateTimeField("delivered", null=True, blank=True)
+    note = models.CharField(max_length=200, blank=True)
 
     class Meta:
         verbose_name_plural = "webhook deliveries"
@@ -87,7 +110,7 @@ class WebhookDelivery(models.Model):
             models.Index(
                 fields=["next_attempt_at"], name="webhooks_due", condition=Q(next_attempt_at__isnull=False)
             ),
-            models.Index(fields=["endpoint", "-created_at"], name="webhooks_of_an_endpoint"),
+            models.Index(fields=["owner", "-created_at"], name="webhooks_of_an_account"),
             models.Index(fields=["created_at"], name="webhooks_by_age"),
         ]
 
