@@ -5,7 +5,7 @@ colours mean nothing without it. An animation keeps its frames where the output 
 avif); of everything else the first picture is taken.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
 from PIL import ExifTags, Image
@@ -32,7 +32,14 @@ _UPRIGHT = {
 _SIDEWAYS = (5, 6, 7, 8)
 
 
-def convert(source: IO[bytes], target: IO[bytes], order: Order, *, max_pixels: int) -> Outcome:
+def convert(
+    source: IO[bytes],
+    target: IO[bytes],
+    order: Order,
+    *,
+    max_pixels: int,
+    tell: Callable[[int], None] = lambda percent: None,
+) -> Outcome:
     """Write the picture in `source` to `target` as ordered. Both are seekable; `target` is at its end after.
 
     `max_pixels` bounds pixels times frames, of the input and of the output. Raises `Unconvertible` where the

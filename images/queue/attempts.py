@@ -12,14 +12,15 @@ from images import downloads
 from images.formats import output_named
 from images.models import Job
 from images.orders import Order, Outcome, Unconvertible
-from images.pictures.converting import convert
+from images.pictures import box
+from images.pictures.limits import Limits
 from images.queue import picking
-from images.queue.ends import OUR_FAULT, after_the_end, fail
+from images.queue.ends import OUR_FAULT, after_the_end, fail, give_up
 from images.webhooks import owing
 
 log = logging.getLogger(__name__)
 
-TOO_MUCH = Unconvertible("image_too_large", "Converting this image takes more memory than a worker has.")
+DEADLY = Unconvertible("invalid_request", "The process that worked on this image died, at each attempt.")
 ODD = Unconvertible("invalid_request", "This image could not be converted.")
 
 
@@ -41,6 +42,11 @@ def attempt(job: Job) -> None:
             job.result.save("", File(made), save=False)
         except Unconvertible as error:
             fail(job, error)
+        except box.Stopped:
+            log.info("%s was cancelled, or given to another worker", job)
+        except box.Killed as error:
+            log.error("The box of %s died: %s", job, error)
+            give_up(job, DEADLY)
         except OSError:
             log.exception("Storage failed for %s", job)
             fail(job, OUR_FAULT)
@@ -52,14 +58,11 @@ def _convert(source: IO[bytes], made: IO[bytes], job: Job) -> Outcome:
     order = Order(
         output_named(job.output_format), job.quality, job.width, job.height, target_bytes=job.target_bytes
     )
+    limits = Limits.within(memory_bytes=settings.JOB_MEMORY_BYTES, max_pixels=settings.IMAGE_MAX_PIXELS)
     try:
-        return convert(source, made, order, max_pixels=settings.IMAGE_MAX_PIXELS)
-    except Unconvertible:
-        raise
-    except MemoryError:
-        raise TOO_MUCH from None
-    except Exception:
-        log.exception("Converting %s failed in a way we don't know", job)
+        return box.convert(source, made, order, limits=limits, going_on=job.still_runs)
+    except box.Odd as error:
+        log.error("Converting %s failed in a way we don't know:\n%s", job, error)
         raise ODD from None
 
 
