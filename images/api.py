@@ -3,37 +3,30 @@
 from typing import Any
 
 from django.conf import settings
-from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpResponse
 from django.urls import URLPattern
 from ninja import File, Form, NinjaAPI, Router, UploadedFile
 from ninja.decorators import decorate_view
-from ninja.openapi import get_schema
 from ninja.responses import Status
 
 from accounts.endpoint_limits.limiter import charge
 from images import downloads, schemas
 from images.entitlements import entitlements_of
-from images.errors import handle_errors, in_dialect, not_found
-from images.formats import OUTPUTS, output_named
+from images.errors import handle_errors, in_dialect
+from images.formats import output_named
+from images.forms import BatchForm, CompressForm, ConvertForm, ShortConvertForm
 from images.models import Job
 from images.models.job import is_id
-from images.orders import Order
-from images.queue import accepting, endings
-from images.schemas import (
-    Conversion,
-    Conversions,
-    ConvertForm,
-    Entitlements,
-    JobState,
-    Options,
-    ShortConvertForm,
-)
-from images.uploads import bounded_upload
+from images.queue import ends
+from images.schemas import Batch, Conversion, Conversions, Entitlements, JobState
+from images.submitting import compression, conversion, submit_batch, submit_one
+from images.uploads import MOST_FILES, bounded_upload
 from usage.api import keys
 from usage.api import router as usage
 from usage.guard.middleware import ApiRequest
 from usage.limits.refusals import ApiError
 from usage.schemas import Refusal
+from usage.subjects import Subject
 
 api = NinjaAPI(
     title="KoalaPanel",
@@ -58,7 +51,7 @@ handle_errors(api)
 v1 = Router(tags=["images"])
 short = Router(tags=["short routes"])
 
-_ERRORS = dict.fromkeys((400, 401, 403, 404, 410, 411, 413, 415, 422, 429, 503), Refusal)
+_ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 410, 411, 413, 415, 422, 429, 503), Refusal)
 
 
 def _errors(*codes: int) -> dict[int, type[Refusal]]:
@@ -66,74 +59,80 @@ def _errors(*codes: int) -> dict[int, type[Refusal]]:
     return {code: _ERRORS[code] for code in (*codes, 401, 403, 429)}
 
 
-_CONVERT: Any = {200: Conversion, 202: JobState, **_errors(400, 411, 413, 415, 422, 503)}
+_MADE: Any = {200: Conversion, 202: JobState, **_errors(400, 409, 411, 413, 415, 422, 503)}
+_CONVERT, _COMPRESS = "Convert an image", "Compress an image"
 
 
-@v1.post("/convert", response=_CONVERT, operation_id="convert", summary="Convert an image")
-@decorate_view(bounded_upload)
+@v1.post("/convert", response=_MADE, operation_id="convert", summary=_CONVERT)
+@decorate_view(bounded_upload())
 def convert(
-    request: ApiRequest, response: HttpResponse, options: Form[ConvertForm], file: File[UploadedFile]
+    request: ApiRequest, response: HttpResponse, form: Form[ConvertForm], file: File[UploadedFile]
 ) -> Status[Conversion | JobState]:
     """Answers 200 with the result if the job ends within the wait, else 202 with the job to ask for."""
-    return _convert(request, response, options, options.output_format, "output_format", file)
+    return submit_one(request, response, conversion(form, form.output_format, "output_format"), file, form)
 
 
-@short.post("/convert", response=_CONVERT, operation_id="short_convert", summary="Convert an image")
-@decorate_view(bounded_upload)
+@short.post("/convert", response=_MADE, operation_id="short_convert", summary=_CONVERT)
+@decorate_view(bounded_upload())
 def short_convert(
-    request: ApiRequest, response: HttpResponse, options: Form[ShortConvertForm], file: File[UploadedFile]
+    request: ApiRequest, response: HttpResponse, form: Form[ShortConvertForm], file: File[UploadedFile]
 ) -> Status[Conversion | JobState]:
     """As `POST /api/v1/convert`, with errors in the short dialect."""
-    return _convert(request, response, options, options.output_format, "targetFormat", file)
+    return submit_one(request, response, conversion(form, form.output_format, "targetFormat"), file, form)
 
 
-def _convert(
-    request: ApiRequest, response: HttpResponse, options: Options, asked: str, field: str, file: UploadedFile
+@v1.post("/compress", response=_MADE, operation_id="compress", summary=_COMPRESS)
+@short.post("/compress", response=_MADE, operation_id="short_compress", summary=_COMPRESS)
+@decorate_view(bounded_upload())
+def compress(
+    request: ApiRequest, response: HttpResponse, form: Form[CompressForm], file: File[UploadedFile]
 ) -> Status[Conversion | JobState]:
-    if not request.route.charged:
-        # The guard saw another route here than the URLs do. Better nothing than work for free.
-        raise not_found()
-    if request.POST.get("webhook_url"):
-        raise ApiError(
-            "invalid_request",
-            "Webhooks aren't available yet. Leave webhook_url out and ask for the job.",
-            field="webhook_url",
-        )
-    output = output_named(asked)
-    if output is None:
-        names = ", ".join(form.name for form in OUTPUTS)
-        raise ApiError("unsupported_format", f"We write {names}, not {asked[:40]!r}.", field=field)
-    if not file.size:
-        raise ApiError("invalid_request", "The file is empty.", field="file")
-    order = Order(output, options.quality, options.width, options.height)
-    (job,) = accepting.accept(request.subject, [file], order)
-    if not options.in_background:
-        endings.wait(job.pk, settings.JOB_WAIT_SECONDS)
-        job.refresh_from_db()
-    if job.status == Job.Status.FAILED:
-        raise accepting.error_of(job)
-    state = schemas.state_of(job)
-    if job.status == Job.Status.DONE:
-        return Status(200, schemas.conversion_of(state))
-    response["Location"] = f"/job/{job.pk}" if field == "targetFormat" else f"/api/v1/jobs/{job.pk}"
-    return Status(202, state)
+    """Keeps the image's format and makes it smaller by `quality` or to `target_bytes`. Answers as convert."""
+    return submit_one(request, response, compression(form), file, form)
 
 
-@v1.get(
-    "/jobs/{job_id}", response={200: JobState, **_errors(404)}, operation_id="job", summary="Ask for a job"
+@v1.post(
+    "/batch",
+    response={202: Batch, **_errors(400, 411, 413, 415, 503)},
+    operation_id="batch",
+    summary="Convert many images",
 )
-@short.get(
-    "/job/{job_id}",
-    response={200: JobState, **_errors(404)},
-    operation_id="short_job",
-    summary="Ask for a job",
-)
+@decorate_view(bounded_upload(MOST_FILES))
+def batch(request: ApiRequest, form: Form[BatchForm], files: File[list[UploadedFile]]) -> Status[Batch]:
+    """A job for each image, in their order, or none at all: a batch is refused whole. It is one request."""
+    return submit_batch(request, conversion(form, form.output_format, "output_format"), files, form)
+
+
+_JOB: Any = {200: JobState, **_errors(404)}
+_CANCELLED: Any = {200: JobState, **_errors(404, 409)}
+_ASK, _CANCEL = "Ask for a job", "Cancel a job"
+
+
+@v1.get("/jobs/{job_id}", response=_JOB, operation_id="job", summary=_ASK)
+@short.get("/job/{job_id}", response=_JOB, operation_id="short_job", summary=_ASK)
 def job(request: ApiRequest, job_id: str) -> JobState:
     """While the result can be downloaded, every answer has a fresh address for it."""
-    found = Job.objects.of(request.subject).filter(pk=job_id).first() if is_id(job_id) else None
+    return schemas.state_of(_job_of(request.subject, job_id))
+
+
+@v1.delete("/jobs/{job_id}", response=_CANCELLED, operation_id="cancel", summary=_CANCEL)
+@short.delete("/job/{job_id}", response=_CANCELLED, operation_id="short_cancel", summary=_CANCEL)
+def cancel(request: ApiRequest, job_id: str) -> JobState:
+    """A job that waits or runs ends now, without a result, and its place is free; again changes nothing."""
+    found = _job_of(request.subject, job_id)
+    # It may move on between the look at it and its end: from waiting to running, and twice at most.
+    while not (found.has_ended or ends.cancel(found)):
+        found.refresh_from_db()
+    if found.status != Job.Status.CANCELLED:
+        raise ApiError("invalid_request", f"The job has ended already: it is {found.status}.", status=409)
+    return schemas.state_of(found)
+
+
+def _job_of(subject: Subject, job_id: str) -> Job:
+    found = Job.objects.of(subject).filter(pk=job_id).first() if is_id(job_id) else None
     if found is None:
         raise ApiError("not_found", "You have no job with this id.")
-    return schemas.state_of(found)
+    return found
 
 
 @v1.get(
@@ -197,11 +196,6 @@ def download(request: ApiRequest, token: str, expires: str = "", signature: str 
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
     response["Cache-Control"] = "no-store"
     return response
-
-
-@v1.get("/openapi.json", include_in_schema=False)
-def openapi(request: HttpRequest) -> HttpResponse:
-    return JsonResponse(get_schema(api, path_prefix=""))
 
 
 api.add_router("/api/v1", v1)

@@ -7,8 +7,13 @@ from usage.routes import register as register_routes
 ROUTES = (
     ApiRoute("convert", "POST", "/api/v1/convert", charged=True, starts_job=True),
     ApiRoute("convert", "POST", "/convert", charged=True, starts_job=True, dialect=Dialect.SHORT),
+    ApiRoute("compress", "POST", "/api/v1/compress", charged=True, starts_job=True),
+    ApiRoute("compress", "POST", "/compress", charged=True, starts_job=True, dialect=Dialect.SHORT),
+    ApiRoute("batch", "POST", "/api/v1/batch", charged=True, starts_job=True),
     ApiRoute("jobs", "GET", "/api/v1/jobs/"),
+    ApiRoute("jobs", "DELETE", "/api/v1/jobs/"),
     ApiRoute("jobs", "GET", "/job/", dialect=Dialect.SHORT),
+    ApiRoute("jobs", "DELETE", "/job/", dialect=Dialect.SHORT),
     ApiRoute("conversions", "GET", "/api/v1/conversions"),
     ApiRoute("conversions", "GET", "/conversions", dialect=Dialect.SHORT),
     ApiRoute("entitlements", "GET", "/api/v1/entitlements/me"),

@@ -1,7 +1,7 @@
-"""The bodies of requests and answers, as OpenAPI shows them."""
+"""The bodies of answers, as OpenAPI shows them; `images.forms` has those of requests."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
 from ninja import Schema
 from pydantic import Field
@@ -9,28 +9,6 @@ from pydantic import Field
 from images import downloads
 from images.formats import INPUTS, OUTPUTS
 from images.models import Job
-
-Pixels = Annotated[int, Field(ge=1, le=30_000)]
-
-_OUTPUT = "One of " + ", ".join(form.name for form in OUTPUTS) + "."
-_BOTH = "In pixels. With one of width and height the other follows; with both the image fits inside."
-
-
-class Options(Schema):
-    quality: Annotated[int, Field(ge=1, le=100)] | None = Field(
-        None, description="1 to 100, for webp, jpg and avif."
-    )
-    width: Pixels | None = Field(None, description=_BOTH)
-    height: Pixels | None = Field(None, description=_BOTH)
-    in_background: bool = Field(False, alias="async", description="Answer 202 at once instead of waiting.")
-
-
-class ConvertForm(Options):
-    output_format: str = Field(description=_OUTPUT)
-
-
-class ShortConvertForm(Options):
-    output_format: str = Field(alias="targetFormat", description=_OUTPUT)
 
 
 class Picture(Schema):
@@ -61,6 +39,8 @@ class JobState(Schema):
     """A job at any time. `progress` is in percent; what isn't known yet, or not any more, is null."""
 
     id: str = Field(examples=["job_5pX2mVbQ8nRk3TzLw7YcJd"])
+    operation: Job.Operation
+    batch: str | None = None
     status: Job.Status
     progress: int
     created_at: datetime
@@ -70,6 +50,13 @@ class JobState(Schema):
     expires_at: datetime | None = None
     input: Picture | None = None
     output: Picture | None = None
+
+
+class Batch(Schema):
+    """What was made of a batch: a job for each file, in the order of the files."""
+
+    id: str = Field(examples=["batch_8QdW3nLk5RtYbVx2MzC7pH"])
+    jobs: list[JobState]
 
 
 class InputFormat(Schema):
@@ -139,6 +126,8 @@ def state_of(job: Job) -> JobState:
     failed = job.status == Job.Status.FAILED
     return JobState(
         id=job.pk,
+        operation=Job.Operation(job.operation),
+        batch=job.batch or None,
         status=Job.Status(job.status),
         progress=job.progress,
         created_at=job.created_at,

@@ -1,13 +1,15 @@
 """The API's addresses, at the root of the site because of the short routes."""
 
-from django.urls import re_path
+from django.urls import path, re_path
 
 from images.api import urls
-from images.errors import no_such_route
+from images.errors import in_dialect, no_such_route
+from images.openapi import answer_document
 
 urlpatterns = [
     *urls(),
+    path("api/v1/openapi.json", in_dialect(answer_document)),
     # What is left below the API's prefixes is a refusal, not a page.
     # A path may have a newline in it, which neither `.` nor `$` would take for what it is.
-    re_path(r"^(?:api|convert|conversions|entitlements/me|job)(?:/(?s:.*))?\Z", no_such_route),
+    re_path(r"^(?:api|convert|compress|conversions|entitlements/me|job)(?:/(?s:.*))?\Z", no_such_route),
 ]

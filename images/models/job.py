@@ -26,7 +26,15 @@ ID_LENGTH = 22  # 131 bits: a job's id can't be guessed, although guessing one w
 
 
 def new_id() -> str:
-    return "job_" + "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
+    return f"job_{_random()}"
+
+
+def new_batch_id() -> str:
+    return f"batch_{_random()}"
+
+
+def _random() -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(ID_LENGTH))
 
 
 def is_id(text: str) -> bool:

@@ -67,6 +67,7 @@ def accept(
             if job.source:
                 job.source.delete(save=False)
         raise
+    pool.add(len(jobs))
     waking.wake(len(jobs))
     return jobs
 

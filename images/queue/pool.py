@@ -21,15 +21,17 @@ class Pool:
         self._waiting = 0
 
     def has_room_for(self, jobs: int) -> bool:
-        """Whether so many more fit; if so, they are counted from now on."""
+        """Whether so many more fit."""
         with self._lock:
             if time.monotonic() - self._counted_at >= COUNTED_EVERY:
                 self._waiting = AccountQueue.objects.waiting().aggregate(n=Sum("queued"))["n"] or 0
                 self._counted_at = time.monotonic()
-            if self._waiting + jobs > settings.POOL_QUEUE_LIMIT:
-                return False
+            return self._waiting + jobs <= settings.POOL_QUEUE_LIMIT
+
+    def add(self, jobs: int) -> None:
+        """Count so many more, which this process has accepted."""
+        with self._lock:
             self._waiting += jobs
-            return True
 
     def forget(self) -> None:
         """Count anew at the next question."""

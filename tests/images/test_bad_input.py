@@ -131,8 +131,10 @@ def test_a_file_part_with_a_broken_transfer_encoding_is_refused(api):
         ("GET", "/api/v1/convert", "POST"),
         ("PUT", "/api/v1/convert", "POST"),
         ("DELETE", "/convert", "POST"),
-        ("POST", "/api/v1/jobs/job_x", "GET"),
-        ("PATCH", "/job/job_x", "GET"),
+        ("GET", "/compress", "POST"),
+        ("GET", "/api/v1/batch", "POST"),
+        ("POST", "/api/v1/jobs/job_x", "DELETE, GET"),
+        ("PATCH", "/job/job_x", "DELETE, GET"),
         ("POST", "/api/v1/conversions", "GET"),
         ("POST", "/conversions", "GET"),
         ("POST", "/api/v1/downloads/x", "GET"),
@@ -237,17 +239,6 @@ def test_a_content_length_that_is_no_number_is_refused(api, length):
 def test_a_content_length_of_thousands_of_digits_is_too_large(api):
     answer = api.generic("POST", "/api/v1/convert", b"x", CONTENT_LENGTH="9" * 10_000)
     assert_refused(answer, 413, "image_too_large", "file")
-
-
-def test_a_webhook_is_refused_rather_than_forgotten(api):
-    for answer in (
-        convert(api, PNG, webhook_url="https://koala.example/hook"),
-        convert_short(api, PNG, webhook_url="https://koala.example/hook"),
-    ):
-        assert (answer.status_code, answer.json()["field"]) == (400, "webhook_url")
-        assert "Webhooks aren't available yet" in answer.json()["detail"]
-    assert not Job.objects.exists()
-    assert convert(api, PNG, webhook_url="").status_code == 200  # a form's empty field asks for none
 
 
 def test_work_that_the_guard_did_not_charge_is_not_begun(api, monkeypatch):

@@ -12,11 +12,14 @@ from usage import api_routes, routes
 ROUTES = (*images_routes.ROUTES, *api_routes.ROUTES)
 
 OPERATIONS = [
-    (method, (prefix + path).replace("{job_id}", "job_x").replace("{token}", "x"))
-    for prefix, router in ninja._routers
-    for path, view in router.path_operations.items()
-    for operation in view.operations
-    for method in operation.methods
+    ("GET", "/api/v1/openapi.json"),
+    *(
+        (method, (prefix + path).replace("{job_id}", "job_x").replace("{token}", "x"))
+        for prefix, router in ninja._routers
+        for path, view in router.path_operations.items()
+        for operation in view.operations
+        for method in operation.methods
+    ),
 ]
 
 
@@ -33,7 +36,13 @@ def test_every_operation_is_known_to_the_guard(method, path):
 
 
 def test_only_what_makes_a_job_is_charged():
-    assert {route.path for route in ROUTES if route.charged} == {"/api/v1/convert", "/convert"}
+    assert {route.path for route in ROUTES if route.charged} == {
+        "/api/v1/convert",
+        "/api/v1/compress",
+        "/api/v1/batch",
+        "/convert",
+        "/compress",
+    }
 
 
 @pytest.fixture
@@ -55,13 +64,20 @@ class TestOpenApi:
         assert listed == expected - {("GET", "/api/v1/openapi.json")}
 
     @pytest.mark.parametrize(
-        ("path", "format_field"), [("/api/v1/convert", "output_format"), ("/convert", "targetFormat")]
+        ("path", "needed", "more"),
+        [
+            ("/api/v1/convert", {"file", "output_format"}, {"quality", "width", "height", "async"}),
+            ("/convert", {"file", "targetFormat"}, {"quality", "width", "height", "async"}),
+            ("/api/v1/compress", {"file"}, {"quality", "target_bytes", "async"}),
+            ("/compress", {"file"}, {"quality", "target_bytes", "async"}),
+            ("/api/v1/batch", {"files", "output_format"}, {"quality", "width", "height"}),
+        ],
     )
-    def test_describes_the_form_as_the_route_takes_it(self, document, path, format_field):
+    def test_describes_the_form_as_the_route_takes_it(self, document, path, needed, more):
         operation = document["paths"][path]["post"]
         form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
-        assert form["properties"].keys() == {"file", format_field, "quality", "width", "height", "async"}
-        assert set(form["required"]) == {"file", format_field}
+        assert form["properties"].keys() == needed | more | {"webhook_url"}
+        assert set(form["required"]) == needed
 
     def test_names_each_operation_once(self, document):
         names = [

@@ -1,0 +1,96 @@
+"""What convert, compress and batch do: check what was sent, have jobs made of it, wait for one's end."""
+
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.http import HttpResponse
+from ninja import UploadedFile
+from ninja.responses import Status
+
+from images import schemas
+from images.errors import not_found
+from images.formats import OUTPUTS, Format, output_named
+from images.forms import CompressForm, Drawing, JobForm, SingleForm
+from images.models import Job
+from images.models.job import new_batch_id
+from images.orders import Order
+from images.queue import accepting, endings
+from images.schemas import Batch, Conversion, JobState
+from images.webhooks.endpoints import endpoint_of
+from usage.guard.middleware import ApiRequest
+from usage.limits.refusals import ApiError, Dialect
+
+
+def conversion(drawing: Drawing, asked: str, field: str) -> Order:
+    """The order for a conversion to the format a client `asked` for, in the form's `field`."""
+    return Order(_output(asked, field), drawing.quality, drawing.width, drawing.height)
+
+
+def compression(form: CompressForm) -> Order:
+    if form.quality is not None and form.target_bytes is not None:
+        raise ApiError("invalid_request", "Send quality or target_bytes, not both.", field="target_bytes")
+    if form.quality is None and form.target_bytes is None:
+        raise ApiError(
+            "invalid_request", "Send quality or target_bytes: how small is it to be?", field="quality"
+        )
+    return Order(None, form.quality, target_bytes=form.target_bytes)
+
+
+def submit_one(
+    request: ApiRequest, response: HttpResponse, order: Order, file: UploadedFile, form: SingleForm
+) -> Status[Conversion | JobState]:
+    """200 with the result if the job ends within the wait, else 202 with the job and its `Location`."""
+    if not file.size:
+        raise ApiError("invalid_request", "The file is empty.", field="file")
+    (job,) = _accept(request, [file], order, form)
+    if not (form.in_background or form.webhook_url):
+        job = _wait(job)
+    state = schemas.state_of(job)
+    if job.status == Job.Status.DONE:
+        return Status(200, schemas.conversion_of(state))
+    short = request.route.dialect is Dialect.SHORT
+    response["Location"] = f"/job/{job.pk}" if short else f"/api/v1/jobs/{job.pk}"
+    return Status(202, state)
+
+
+def submit_batch(
+    request: ApiRequest, order: Order, files: Sequence[UploadedFile], form: JobForm
+) -> Status[Batch]:
+    """202 with a job for each file, in their order; all of them or none."""
+    for place, file in enumerate(files, 1):
+        if not file.size:
+            raise ApiError("invalid_request", f"File {place} of {len(files)} is empty.", field="files")
+    batch = new_batch_id()
+    jobs = _accept(request, files, order, form, batch)
+    return Status(202, Batch(id=batch, jobs=[schemas.state_of(job) for job in jobs]))
+
+
+def _accept(
+    request: ApiRequest, files: Sequence[UploadedFile], order: Order, form: JobForm, batch: str = ""
+) -> list[Job]:
+    if not request.route.charged:
+        # The guard saw another route here than the URLs do. Better nothing than work for free.
+        raise not_found()
+    webhook = endpoint_of(request.subject, form.webhook_url) if form.webhook_url else None
+    return accepting.accept(request.subject, files, order, webhook=webhook, batch=batch)
+
+
+def _wait(job: Job) -> Job:
+    """The job as it is when it has ended, or when it was waited for long enough; raises what it failed by."""
+    endings.wait(job.pk, settings.JOB_WAIT_SECONDS)
+    found = Job.objects.filter(pk=job.pk).first()
+    if found is None:  # its account was deleted meanwhile
+        raise ApiError("not_found", "The job is gone.")
+    if found.status == Job.Status.FAILED:
+        raise accepting.error_of(found)
+    if found.status == Job.Status.CANCELLED:
+        raise ApiError("invalid_request", "The job was cancelled.", status=409)
+    return found
+
+
+def _output(asked: str, field: str) -> Format:
+    output = output_named(asked)
+    if output is None:
+        names = ", ".join(form.name for form in OUTPUTS)
+        raise ApiError("unsupported_format", f"We write {names}, not {asked[:40]!r}.", field=field)
+    return output
