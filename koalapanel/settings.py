@@ -186,6 +186,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "options": {"expires": 5},
     },
     "remove what is over": {"task": "images.tasks.remove_what_is_over", "schedule": 60.0},
+    "send webhooks": {
+        "task": "images.send_webhooks",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     # Expires: a worker that was away finds one of them waiting, not a day of them.
     "book closed minutes": {
         "task": "usage.book_closed_minutes",

@@ -2,13 +2,15 @@
 
 import secrets
 import string
+from datetime import datetime
 from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
+from accounts.models import User
 from images.models.job import Job
 
 LONGEST_URL = 2000
@@ -46,7 +48,7 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
 class WebhookEndpoint(models.Model):
     """An address that an account gave as its `webhook_url`. Disabled, it gets nothing until it is enabled.
 
-    `last_used_at` is when a request last gave it, to the minute.
+    `last_used_at` is when a request last gave it, to the minute. `is_gone`: it was disabled by its own 410.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="webhook_endpoints")
@@ -55,6 +57,7 @@ class WebhookEndpoint(models.Model):
     created_at = models.DateTimeField("created", default=timezone.now)
     last_used_at = models.DateTimeField("last used", default=timezone.now)
     disabled_at = models.DateTimeField("disabled", null=True, blank=True)
+    is_gone = models.BooleanField("answered 410", default=False)
 
     objects = WebhookEndpointQuerySet.as_manager()
 
@@ -67,6 +70,15 @@ class WebhookEndpoint(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+
+class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
+    def of(self, owner: User) -> Self:
+        return self.filter(owner=owner)
+
+    def due(self, now: datetime) -> Self:
+        """Those to be sent, the longest due first; also one whose sender was not heard of again."""
+        return self.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
 
 
 class WebhookDelivery(models.Model):
@@ -103,6 +115,8 @@ class WebhookDelivery(models.Model):
     delivered_at = models.DateTimeField("delivered", null=True, blank=True)
     note = models.CharField(max_length=200, blank=True)
 
+    objects = WebhookDeliveryQuerySet.as_manager()
+
     class Meta:
         verbose_name_plural = "webhook deliveries"
         ordering = ["-created_at"]
@@ -116,6 +130,54 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} {self.id}"
+
+    @property
+    def has_ended(self) -> bool:
+        return self.next_attempt_at is None
+
+    def is_being_sent(self, now: datetime) -> bool:
+        return (
+            self.status == self.Status.SENDING
+            and self.next_attempt_at is not None
+            and self.next_attempt_at > now
+        )
+
+    def claim(self, until: datetime) -> bool:
+        """Whether this attempt is the caller's to make: it is still due as it was when it was read.
+
+        When the claim is over it is due again, whatever has become of the caller.
+        """
+        unclaimed = WebhookDelivery.objects.filter(pk=self.pk, next_attempt_at=self.next_attempt_at)
+        if not unclaimed.update(status=self.Status.SENDING, next_attempt_at=until):
+            return False
+        self.status, self.next_attempt_at = self.Status.SENDING, until
+        return True
+
+    def book_as_delivered(self, at: datetime) -> None:
+        """Also when the claim was over meanwhile: it has arrived."""
+        WebhookDelivery.objects.filter(pk=self.pk).update(
+            status=self.Status.DELIVERED,
+            delivered_at=at,
+            next_attempt_at=None,
+            attempts=F("attempts") + 1,
+            note="",
+        )
+
+    def postpone(self, until: datetime) -> None:
+        """After an attempt that failed; nothing happens where the claim is over."""
+        self._claimed().update(
+            status=self.Status.WAITING, next_attempt_at=until, attempts=F("attempts") + 1, note=""
+        )
+
+    def give_up(self, note: str = "", *, attempted: bool = True) -> None:
+        self._claimed().update(
+            status=self.Status.FAILED, next_attempt_at=None, attempts=F("attempts") + attempted, note=note
+        )
+
+    def _claimed(self) -> WebhookDeliveryQuerySet:
+        return WebhookDelivery.objects.filter(
+            pk=self.pk, status=self.Status.SENDING, next_attempt_at=self.next_attempt_at
+        )
 
 
 class WebhookAttempt(models.Model):

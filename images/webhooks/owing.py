@@ -1,6 +1,9 @@
 """Owing an event: a row, written in the transaction that ends the job."""
 
+from django.db import transaction
+
 from images.models import Job, WebhookDelivery
+from images.webhooks.waking import wake
 
 
 def owe(job: Job) -> None:
@@ -15,3 +18,4 @@ def owe(job: Job) -> None:
         about=job.pk,
         event=event.COMPLETED if job.status == Job.Status.DONE else event.FAILED,
     )
+    transaction.on_commit(wake, robust=True)
