@@ -37,6 +37,6 @@ class JobAdmin(ToLookAt, AuditedAdmin[Job]):
 
 @admin.register(Download)
 class DownloadAdmin(ToLookAt, AuditedAdmin[Download]):
-    list_display = ["job", "uses_left", "created_at", "expires_at"]
+    list_display = ["job", "uses_left", "created_at", "used_at", "expires_at"]
     list_select_related = ["job"]
     search_fields = ["job__id"]

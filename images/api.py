@@ -3,17 +3,17 @@
 from typing import Any
 
 from django.conf import settings
-from django.http import FileResponse, HttpResponse
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern
 from ninja import File, Form, NinjaAPI, Router, UploadedFile
 from ninja.decorators import decorate_view
 from ninja.responses import Status
 
 from accounts.endpoint_limits.limiter import charge
-from images import downloads, schemas
+from images import schemas, serving
 from images.entitlements import entitlements_of
 from images.errors import handle_errors, in_dialect
-from images.formats import output_named
 from images.forms import BatchForm, CompressForm, ConvertForm, ShortConvertForm
 from images.models import Job
 from images.models.job import is_id
@@ -173,29 +173,30 @@ def entitlements(request: ApiRequest) -> Entitlements:
     return entitlements_of(request.subject)
 
 
+_SERVED: Any = _errors(404, 410, 503)
+
+
 @v1.get(
     "/downloads/{token}",
-    response=_errors(404, 410),
+    response=_SERVED,
     operation_id="download",
     summary="Download a result",
-    openapi_extra={"responses": {200: {"description": "The file", "content": {"image/*": {}}}}},
+    openapi_extra={"responses": serving.ANSWERS},
 )
-def download(request: ApiRequest, token: str, expires: str = "", signature: str = "") -> FileResponse:
-    """Use the whole address that an answer gave. It needs no key, and its limits are its own."""
-    # Before anything else: a refused download takes no use, and guessing at tokens is counted, too.
-    charge("download", request.META)
-    found, file = downloads.redeem(token, expires, signature)
-    output = output_named(found.output_format)
-    response = FileResponse(
-        file,
-        as_attachment=True,
-        filename=f"{found.pk}.{found.output_format}",
-        content_type=output.content_type if output else "application/octet-stream",
-    )
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    response["Cache-Control"] = "no-store"
-    return response
+@v1.api_operation(
+    ["HEAD"],
+    "/downloads/{token}",
+    response=_SERVED,
+    operation_id="look_at_download",
+    summary="Look at a result's headers",
+    openapi_extra={"responses": serving.ANSWERS_WITHOUT_A_FILE},
+)
+def download(request: ApiRequest, token: str, expires: str = "", signature: str = "") -> HttpResponseBase:
+    """Use the whole address that an answer gave. It needs no key, and its limits are its own.
+
+    GET takes one of the 10 uses and always gives the whole file; HEAD takes none.
+    """
+    return serving.serve(request, token, expires, signature)
 
 
 api.add_router("/api/v1", v1)

@@ -10,10 +10,8 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO
 
 from django.conf import settings
-from django.core.files.base import File
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from images.models import Download, Job
@@ -49,8 +47,8 @@ def address(job: Job) -> Address | None:
     )
 
 
-def redeem(token: str, expires: str, signature: str) -> tuple[Job, IO[bytes]]:
-    """One use of a token: its job and the opened result.
+def find(token: str, expires: str, signature: str) -> Download:
+    """The download that an address is for, while it can be used; none of its uses is taken yet.
 
     Raises `ApiError` `not_found` or `token_exhausted`.
     """
@@ -62,22 +60,17 @@ def redeem(token: str, expires: str, signature: str) -> tuple[Job, IO[bytes]]:
     download = Download.objects.select_related("job").filter(token_hash=_digest(token)).first()
     if download is None:
         raise ApiError("not_found", "No download has this address.")
+    if not download.is_alive:
+        raise exhausted(download)
     if int(expires) <= time.time():
         raise ApiError(
             "token_exhausted", "This address has expired. Ask for the job again: it gives a fresh one."
         )
-    # Opened before the use is taken, so that a failing storage costs the client nothing.
-    try:
-        file: File[bytes] = download.job.result.open("rb")
-    except (FileNotFoundError, ValueError):  # removed; the row goes later
-        raise _exhausted(download) from None
-    if not download.use():
-        file.close()
-        raise _exhausted(download)
-    return download.job, file
+    return download
 
 
-def _exhausted(download: Download) -> ApiError:
+def exhausted(download: Download) -> ApiError:
+    """Why a download that was found can't be had any more."""
     if download.expires_at.timestamp() <= time.time():
         return ApiError(
             "token_exhausted", "The result was kept for 2 hours and is gone. Convert the image again."

@@ -20,6 +20,7 @@ ROUTES = (
     ApiRoute("entitlements", "GET", "/entitlements/me", dialect=Dialect.SHORT),
     ApiRoute("entitlements", "GET", "/convert/entitlements/me", dialect=Dialect.SHORT),
     ApiRoute("downloads", "GET", "/api/v1/downloads/", open_to_suspended=True),
+    ApiRoute("downloads", "HEAD", "/api/v1/downloads/", open_to_suspended=True),
     ApiRoute("openapi", "GET", "/api/v1/openapi.json"),
 )
 

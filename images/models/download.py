@@ -12,6 +12,9 @@ from images.models.job import Job
 
 USES = 10
 LIFE = timedelta(hours=2)
+# Who has just taken a use may still be at the file: nginx opens it a moment after our answer, and a bucket
+# serves it until the address we gave for it has expired.
+ADDRESS_OF_FILE_LIFE = timedelta(seconds=60)
 
 
 def new_nonce() -> str:
@@ -29,6 +32,11 @@ class DownloadQuerySet(models.QuerySet["Download"]):
     def dead(self) -> Self:
         return self.filter(Q(uses_left=0) | Q(expires_at__lte=timezone.now()))
 
+    def removable(self) -> Self:
+        """The dead whose files nobody can be fetching any more."""
+        over = timezone.now() - ADDRESS_OF_FILE_LIFE
+        return self.dead().filter(Q(used_at=None) | Q(used_at__lt=over))
+
 
 class Download(models.Model):
     """Its token is derived from `nonce` and the server's secret (`images.downloads`), never stored."""
@@ -41,6 +49,7 @@ class Download(models.Model):
     uses_left = models.PositiveSmallIntegerField(default=USES)
     created_at = models.DateTimeField("created", default=timezone.now)
     expires_at = models.DateTimeField("expires", default=end_of_life, db_index=True)
+    used_at = models.DateTimeField("last used", null=True, blank=True)
 
     objects = DownloadQuerySet.as_manager()
 
@@ -50,6 +59,12 @@ class Download(models.Model):
     def __str__(self) -> str:
         return f"{self.job_id}, {self.uses_left} uses left"
 
+    @property
+    def is_alive(self) -> bool:
+        """As it was when the row was read."""
+        return self.uses_left > 0 and self.expires_at > timezone.now()
+
     def use(self) -> bool:
         """Take one use, atomically; `False` when none is left or the token's life is over."""
-        return bool(Download.objects.alive().filter(pk=self.pk).update(uses_left=F("uses_left") - 1))
+        alive = Download.objects.alive().filter(pk=self.pk)
+        return bool(alive.update(uses_left=F("uses_left") - 1, used_at=timezone.now()))

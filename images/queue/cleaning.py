@@ -12,7 +12,7 @@ def remove_what_is_over() -> int:
     Returns how many files and rows went. What a run that was killed left behind, the next one finds.
     """
     removed = 0
-    for job in Job.objects.filter(download__in=Download.objects.dead()).exclude(result=""):
+    for job in Job.objects.filter(download__in=Download.objects.removable()).exclude(result=""):
         job.forget_result()
         removed += 1
     for job in Job.objects.ended().exclude(source=""):

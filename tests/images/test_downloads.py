@@ -1,17 +1,22 @@
 """Downloads: who has the address has the file, ten times, for an hour, and nothing else by it."""
 
 import threading
+from collections import Counter
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
+from django.core.files.storage import FileSystemStorage
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from images import downloads
 from images.models import Download
+from images.queue.cleaning import remove_what_is_over
 from tests.images.calls import run_jobs, submit
+from tests.images.conftest import kept_files
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -55,6 +60,25 @@ def test_a_browser_can_do_nothing_with_the_file_but_keep_it(address, job_id):
     assert answer["Cache-Control"] == "no-store"
 
 
+def test_looking_at_the_headers_takes_no_use(address, job_id):
+    url = address()
+    looked, got = Client().head(url), Client().get(url)
+    length = len(got.getvalue())
+    assert looked.status_code == 200
+    assert looked.content == b""
+    assert looked["Content-Length"] == got["Content-Length"] == str(length)
+    for name in ("Content-Type", "Content-Disposition", "Cache-Control", "Accept-Ranges"):
+        assert looked[name] == got[name]
+    assert Download.objects.get().uses_left == 9
+
+
+def test_part_of_a_file_is_not_to_be_had(address):
+    answer = Client().get(address(), headers={"Range": "bytes=0-3"})
+    assert answer.status_code == 200
+    assert len(answer.getvalue()) == int(answer["Content-Length"]) > 4
+    assert answer["Accept-Ranges"] == "none"
+
+
 def test_ten_downloads_and_no_more(address, api, job_id):
     url = address()
     assert [fetch(url)[0] for _ in range(10)] == [200] * 10
@@ -62,22 +86,27 @@ def test_ten_downloads_and_no_more(address, api, job_id):
     assert address() is None
 
 
-def test_the_last_use_is_given_out_once(job_id):
-    Download.objects.update(uses_left=3)
-    download, taken = Download.objects.get(), []
+def test_of_many_at_once_ten_get_the_file(address):
+    url, answers, start = address(), [], threading.Barrier(40)
 
-    def take():
-        from django.db import connection
-
-        taken.append(download.use())
+    def download(number):
+        start.wait()
+        # Four addresses, each with less than its 30 a minute.
+        answer = Client(REMOTE_ADDR=f"192.0.2.{number % 4}").get(url)
+        answers.append((answer.status_code, answer.getvalue() if answer.streaming else answer.json()["code"]))
+        answer.close()
         connection.close()
 
-    threads = [threading.Thread(target=take) for _ in range(8)]
+    threads = [threading.Thread(target=download, args=[number]) for number in range(40)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(taken) == 3
+    served = {body for status, body in answers if status == 200}
+    assert Counter(status for status, _ in answers) == {200: 10, 410: 30}
+    assert len(served) == 1
+    assert next(iter(served)).startswith(b"RIFF")
+    assert Download.objects.get().uses_left == 0
 
 
 def test_an_address_lives_an_hour_and_the_job_gives_a_fresh_one(address):
@@ -143,3 +172,46 @@ def test_a_token_whose_file_was_removed_early_is_exhausted_and_charges_nothing(a
     download.job.result.storage.delete(download.job.result.name)
     assert fetch(url) == (410, "token_exhausted")
     assert Download.objects.get().uses_left == 10
+
+
+def test_a_storage_that_fails_charges_nothing(address, monkeypatch, caplog):
+    url = address()
+
+    def fail(*args):
+        raise PermissionError("no")
+
+    monkeypatch.setattr(FileSystemStorage, "_open", fail)
+    assert fetch(url) == (503, "limits_unavailable")
+    assert "can't be fetched" in caplog.text
+    assert Download.objects.get().uses_left == 10
+
+
+def test_the_file_goes_a_minute_after_the_last_use(address):
+    Download.objects.update(uses_left=1)
+    assert fetch(address()) == (200, None)
+    remove_what_is_over()  # whom nginx or a bucket serves may have only begun
+    assert kept_files()
+    with time_machine.travel(timezone.now() + timedelta(seconds=61)):
+        remove_what_is_over()
+    assert kept_files() == []
+
+
+def test_the_file_goes_when_its_token_is_too_old(address):
+    with time_machine.travel(timezone.now() + timedelta(minutes=119)):
+        fetch(address())
+        remove_what_is_over()
+        assert kept_files()
+    with time_machine.travel(timezone.now() + timedelta(minutes=121)):
+        remove_what_is_over()
+    assert kept_files() == []
+
+
+def test_thirty_downloads_a_minute_from_one_address(address):
+    url = address()
+    Download.objects.update(uses_left=100)
+    with time_machine.travel(timezone.now(), tick=False):
+        assert [fetch(url)[0] for _ in range(30)] == [200] * 30
+        assert fetch(url) == (429, "rate_limited")
+        assert Client().head(url).status_code == 429
+        assert Client(REMOTE_ADDR="192.0.2.9").get(url).status_code == 200
+    assert Download.objects.get().uses_left == 69

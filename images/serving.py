@@ -1,0 +1,144 @@
+"""How a result reaches whoever has its address: from this process, from nginx, or from a bucket.
+
+Only the first carries the bytes through Python. In each the file is found before the use is taken, so that a
+storage that fails, or a file that is gone, costs the client nothing.
+"""
+
+import logging
+from typing import Any, Protocol, TypeVar, cast
+from urllib.parse import quote
+
+from django.conf import settings
+from django.http import FileResponse, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.utils.http import content_disposition_header
+
+from accounts.endpoint_limits.limiter import charge
+from images import downloads
+from images.formats import OUTPUTS, output_named
+from images.models import Job
+from images.models.download import ADDRESS_OF_FILE_LIFE
+from usage.guard.middleware import ApiRequest
+from usage.limits.refusals import ApiError
+
+logger = logging.getLogger(__name__)
+
+ResponseT = TypeVar("ResponseT", bound=HttpResponseBase)
+
+RETRY_AFTER = 5  # seconds, where the storage can't be asked
+
+
+ANSWERS: dict[int, Any] = {
+    200: {
+        "description": "The file",
+        "content": {
+            output.content_type: {"schema": {"type": "string", "format": "binary"}} for output in OUTPUTS
+        },
+    },
+    302: {
+        "description": "Where results are kept in S3: the file is at `Location`, for 60 seconds",
+        "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+    },
+}
+ANSWERS_WITHOUT_A_FILE: dict[int, Any] = {200: {"description": "The file's headers"}}
+
+
+class AddressedStorage(Protocol):
+    """A storage that serves its files itself (`images.bucket`)."""
+
+    def url(self, name: str, parameters: dict[str, str], expire: int) -> str: ...
+
+
+class Streamed(FileResponse):
+    # In bytes. Django's 4 KiB take a turn through the server for each: 20 MB took some three times as long.
+    block_size = 256 * 1024
+
+
+def serve(request: ApiRequest, token: str, expires: str, signature: str) -> HttpResponseBase:
+    """The answer to a request for a result, by GET for one of its uses or by HEAD for none.
+
+    Raises `ApiError` `not_found`, `token_exhausted` or `limits_unavailable`, and what `charge` raises.
+    """
+    # Before anything else: a refused download takes no use, and guessing at tokens is counted, too.
+    charge("download", request.META)
+    download = downloads.find(token, expires, signature)
+    if request.method == "HEAD":
+        return _described(download.job)
+    try:
+        response = _handed_over(download.job)
+    except (FileNotFoundError, ValueError):  # removed early; the row goes later
+        raise downloads.exhausted(download) from None
+    except OSError as error:
+        logger.error("The result of %s can't be fetched: %s", download.job, error)
+        raise ApiError(
+            "limits_unavailable",
+            f"The result can't be fetched right now. Try again in {RETRY_AFTER} s.",
+            headers={"Retry-After": str(RETRY_AFTER)},
+        ) from None
+    if not download.use():
+        response.close()
+        raise downloads.exhausted(download)
+    return response
+
+
+def _handed_over(job: Job) -> HttpResponseBase:
+    if settings.S3_URL:
+        return _from_bucket(job)
+    if settings.X_ACCEL_PREFIX:
+        return _from_nginx(job)
+    return _with_headers(Streamed(job.result.open("rb")), job)
+
+
+def _from_nginx(job: Job) -> HttpResponse:
+    _must_exist(job)
+    response = _with_headers(HttpResponse(), job)
+    # The name is the server's own, and the look at the storage has refused one that leads out of it.
+    response["X-Accel-Redirect"] = settings.X_ACCEL_PREFIX + quote(str(job.result.name))
+    return response
+
+
+def _from_bucket(job: Job) -> HttpResponse:
+    _must_exist(job)
+    storage = cast(AddressedStorage, job.result.storage)
+    told = {
+        "ResponseContentType": _content_type(job),
+        "ResponseContentDisposition": _disposition(job),
+        "ResponseCacheControl": "no-store",
+    }
+    expire = int(ADDRESS_OF_FILE_LIFE.total_seconds())
+    response = HttpResponseRedirect(storage.url(str(job.result.name), parameters=told, expire=expire))
+    response["Cache-Control"] = "no-store"
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _must_exist(job: Job) -> None:
+    if not job.result or not job.result.storage.exists(str(job.result.name)):
+        raise FileNotFoundError(job.result.name)
+
+
+def _described(job: Job) -> HttpResponse:
+    response = _with_headers(HttpResponse(), job)
+    response["Content-Length"] = str(job.output_bytes)
+    return response
+
+
+def _with_headers(response: ResponseT, job: Job) -> ResponseT:
+    """Whatever is in the file, a browser may do nothing with it but keep it, and nobody in between may."""
+    response["Content-Type"] = _content_type(job)
+    response["Content-Disposition"] = _disposition(job)
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["Cache-Control"] = "no-store"
+    response["Accept-Ranges"] = "none"  # each request takes a use, and gets all of the file for it
+    return response
+
+
+def _content_type(job: Job) -> str:
+    """By what we have written, never by what a client called it."""
+    output = output_named(job.output_format)
+    return output.content_type if output else "application/octet-stream"
+
+
+def _disposition(job: Job) -> str:
+    return str(content_disposition_header(True, f"{job.pk}.{job.output_format}"))
