@@ -43,6 +43,8 @@ MALFORMED: dict[type[Exception], str] = {
 
 
 def answer(request: ApiRequest, error: ApiError) -> HttpResponse:
+    """The error as this request's client takes it; a refusal gives back what the request was charged."""
+    request.admission.refused_as = error.refused_as
     headers = dict(error.headers)
     retry_after = headers.pop("Retry-After", None)
     return refusal(
@@ -81,6 +83,8 @@ def in_dialect(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
     def answered(request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = view(request, *args, **kwargs)
         if response.status_code != 405:
+            # Every answer tells how the limits stand now, and some have an address that is a secret.
+            response.headers.setdefault("Cache-Control", "no-store")
             return response
         allow = ", ".join(sorted(response["Allow"].split(", ")))
         detail = f"{request.path} takes {allow}, not {request.method}."

@@ -1,4 +1,4 @@
-"""A guarded API of three answers, for the guard's tests."""
+"""A guarded API of a few answers, for the guard's tests."""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path, re_path
@@ -9,6 +9,9 @@ from django.views.decorators.csrf import csrf_exempt
 def convert(request: HttpRequest) -> HttpResponse:
     if "broken" in request.GET:
         raise RuntimeError("broken on purpose")
+    if "refused" in request.GET:
+        request.admission.refused_as = request.GET["refused"]
+        return JsonResponse({}, status=429, headers={"Retry-After": "5"})
     if "streamed" in request.GET:
         return StreamingHttpResponse(iter([b"in ", b"parts"]))
     return JsonResponse({"subject": request.subject.id})

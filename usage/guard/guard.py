@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import redis
@@ -44,16 +44,20 @@ logger = logging.getLogger(__name__)
 COMPLAINT_SECONDS = 10.0
 
 
-class Admission(NamedTuple):
+@dataclass(slots=True)
+class Admission:
     """A request that may go on: on which route, for whom, with which headers on its answer.
 
-    `lease` is its place in the concurrency limit, to be settled when it ends; `None` where it took none.
+    `lease` is its place in the concurrency limit, to be settled when it ends; `None` where it took none, or
+    has it no more. `refused_as` is for the view to say that it refuses after all, by which outcome: that it
+    has done nothing which the request should be charged for.
     """
 
     route: ApiRoute
     subject: Subject
     headers: Mapping[str, str]
     lease: str | None
+    refused_as: str | None = None
 
 
 class Request(NamedTuple):
@@ -133,12 +137,45 @@ class Guard:
         self._hits.sample(hit, request.environ)
         return self._refuse(request, subject, decision)
 
+    def headers_of(self, admission: Admission, environ: Mapping[str, Any]) -> Mapping[str, str]:
+        """The headers for the view's answer; call once it is there, before it is sent.
+
+        If the view refused, the charge is given back first, and they say how the subject stands then.
+        """
+        if admission.refused_as is None or admission.lease is None:
+            return admission.headers
+        return self._take_back(admission, admission.refused_as, environ)
+
     def settle(self, admission: Admission, status: int) -> None:
         """An admitted request was answered with `status`: return its lease, if it took one."""
-        if admission.lease is None:
-            return
-        outcome = FAILED if status >= 400 else WELL
-        settlement = (admission.subject, admission.route.name, admission.lease, outcome)
+        if admission.lease is not None:
+            self._settle(admission, admission.lease, FAILED if status >= 400 else WELL)
+
+    def _take_back(self, admission: Admission, outcome: str, environ: Mapping[str, Any]) -> Mapping[str, str]:
+        """The request was refused after all: it is charged for nothing, and counts as a hit.
+
+        One round trip more than others take, for whoever would be told of the state as it was before.
+        """
+        subject = admission.subject
+        if admission.lease is not None:
+            self._settle(admission, admission.lease, UNDONE)
+            admission.lease = None
+        now = time.time()
+        described = headers.of_limits(subject.limits)
+        try:
+            # Over the connection that the settlement went by, so the store has heard of that first.
+            decision = self._store.look(subject)
+        except LimitStoreDown as error:
+            self._lost(error)
+        except SqlError as error:
+            self._complain("The database can't be asked what the limit store has lost", error)
+        else:
+            now, described = decision.now, headers.of_decision(decision)
+        self._hits.count((subject.id, int(now) // MINUTE_SECONDS, admission.route.name, outcome), environ)
+        return described
+
+    def _settle(self, admission: Admission, lease: str, outcome: str) -> None:
+        settlement = (admission.subject, admission.route.name, lease, outcome)
         try:
             self._store.settle(*settlement)
             self._late.told(settlement)

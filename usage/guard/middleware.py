@@ -22,6 +22,7 @@ class ApiRequest(HttpRequest):
 
     route: ApiRoute
     subject: Subject
+    admission: Admission
 
 
 class GuardMiddleware:
@@ -41,7 +42,7 @@ class GuardMiddleware:
         if isinstance(checked, Refusal):
             return checked.response()
         response = self._respond(request, checked)
-        for name, value in checked.headers.items():
+        for name, value in self.guard.headers_of(checked, request.META).items():
             response.headers[name] = value
         settle_after(response, lambda: self.guard.settle(checked, response.status_code))
         return response
@@ -50,6 +51,7 @@ class GuardMiddleware:
         api_request = cast(ApiRequest, request)
         api_request.route = admission.route
         api_request.subject = admission.subject
+        api_request.admission = admission
         return self.get_response(api_request)
 
 

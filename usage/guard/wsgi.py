@@ -42,7 +42,8 @@ class GuardedApplication:
         environ[ADMISSION] = checked
 
         def start_with_limits(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            return start_response(status, [*headers, *checked.headers.items()], *rest)
+            limits = self.guard.headers_of(checked, environ)
+            return start_response(status, [*headers, *limits.items()], *rest)
 
         try:
             response = self.django(environ, start_with_limits)

@@ -2,8 +2,9 @@
 
 ADMITTED = "admitted"
 COOLDOWN, BLOCKED, SUSPENDED = "cooldown", "blocked", "suspended"  # refused by the ladder
-UNAVAILABLE = "unavailable"  # refused because the limit store was down
+UNAVAILABLE = "unavailable"  # refused because the limit store, or the database, was down
 ELSEWHERE = "ip_not_allowed"  # refused because it came from an address that the key's allow-list hasn't
+QUEUED, SATURATED = "queued", "saturated"  # refused because the account's queue, or the pool's, was full
 FAILED = "failed"  # admitted as well, and answered with an error
 
 # What refuses requests, and the column of the books that counts it.
@@ -16,6 +17,8 @@ HITS = {
     SUSPENDED: "blocked_hits",
     UNAVAILABLE: "other_hits",
     ELSEWHERE: "other_hits",
+    QUEUED: "other_hits",
+    SATURATED: "other_hits",
 }
 
 # Of these, what the ladder refuses, whatever the limits have left.

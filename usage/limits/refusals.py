@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from django.http import HttpResponse
 
-from usage.limits import draft
+from usage.limits import draft, outcomes
 
 PROBLEM = "application/problem+json"
 
@@ -24,19 +24,26 @@ class Dialect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What a code means: its HTTP status and the sentence that names it."""
+    """What a code means: its HTTP status and the sentence that names it.
+
+    A view that answers a charged request so has done nothing for it where `refused_as` has an outcome: the
+    charge is given back, and a hit of that name is counted.
+    """
 
     status: int
     error: str
     problem_type: str = "about:blank"
+    refused_as: str | None = None
 
 
 CODES: Mapping[str, Code] = {
     "rate_limited": Code(429, "Rate limit exceeded", draft.QUOTA_EXCEEDED),
     "cooldown": Code(429, "Cooling down", draft.ABNORMAL_USAGE_DETECTED),
     "blocked": Code(429, "Temporarily blocked", draft.ABNORMAL_USAGE_DETECTED),
-    "queue.limit_exceeded": Code(429, "Queue limit exceeded", draft.QUOTA_EXCEEDED),
-    "queue.pool_saturated": Code(429, "Worker pool saturated", draft.TEMPORARY_REDUCED_CAPACITY),
+    "queue.limit_exceeded": Code(429, "Queue limit exceeded", draft.QUOTA_EXCEEDED, outcomes.QUEUED),
+    "queue.pool_saturated": Code(
+        429, "Worker pool saturated", draft.TEMPORARY_REDUCED_CAPACITY, outcomes.SATURATED
+    ),
     "key_suspended": Code(403, "API key suspended", draft.ABNORMAL_USAGE_DETECTED),
     "invalid_key": Code(401, "Invalid API key"),
     "key_expired": Code(401, "API key expired"),
@@ -47,7 +54,9 @@ CODES: Mapping[str, Code] = {
     "image_too_large": Code(413, "Image too large"),
     "not_found": Code(404, "Not found"),
     "token_exhausted": Code(410, "Download token exhausted"),
-    "limits_unavailable": Code(503, "Limits unavailable", draft.TEMPORARY_REDUCED_CAPACITY),
+    "limits_unavailable": Code(
+        503, "Limits unavailable", draft.TEMPORARY_REDUCED_CAPACITY, outcomes.UNAVAILABLE
+    ),
 }
 
 
@@ -55,7 +64,8 @@ class ApiError(Exception):
     """Raised by an API route to answer with one of the codes.
 
     `field` names the part of the request that is wrong; `status` replaces the code's own where the same
-    code has several (`invalid_request`: 400, 405, 422).
+    code has several (`invalid_request`: 400, 405, 422). `stays_charged` is for one that came after work was
+    done, whatever its code says (`Code.refused_as`).
     """
 
     def __init__(
@@ -66,6 +76,7 @@ class ApiError(Exception):
         field: str | None = None,
         status: int | None = None,
         headers: Mapping[str, str] | None = None,
+        stays_charged: bool = False,
     ) -> None:
         super().__init__(detail)
         self.code = code
@@ -73,6 +84,12 @@ class ApiError(Exception):
         self.field = field
         self.status = status
         self.headers = headers or {}
+        self.stays_charged = stays_charged
+
+    @property
+    def refused_as(self) -> str | None:
+        """The outcome that a charged request has by this, instead of being admitted."""
+        return None if self.stays_charged else CODES[self.code].refused_as
 
 
 class Refusal(NamedTuple):

@@ -19,6 +19,8 @@ REFUSED_BY = {
     "suspended": "Suspension",
     "unavailable": "Limits unavailable",
     "ip_not_allowed": "Not on the allow-list",
+    "queued": "Queue limit",
+    "saturated": "Worker pool",
     "entitlements": "Entitlements limit",
     "contact": "Contact form limit",
     "login": "Sign-in limit",
