@@ -54,9 +54,12 @@ def call(url: str, body: str, headers: Mapping[str, str]) -> Answer:
             status_code, retry_after = _post(url, body, headers)
         except Exception as error:
             # Whatever an address and its server can bring about is that address's failure.
-            why = f"No answer within {ALL_SECONDS} s." if deadline.is_over else _why(error)
-            return Answer(_since(began), error=why)
-    return Answer(_since(began), status_code, retry_after=retry_after)
+            answer = Answer(_since(began), error=_why(error))
+        else:
+            answer = Answer(_since(began), status_code, retry_after=retry_after)
+        if deadline.is_over:  # a head that was cut off by us may look whole
+            answer = Answer(_since(began), error=f"No answer within {ALL_SECONDS} s.")
+    return answer
 
 
 def _post(url: str, body: str, headers: Mapping[str, str]) -> tuple[int, str | None]:
