@@ -1,8 +1,9 @@
 """What the workers do for this app."""
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
 
-from images.queue import attempts, cleaning, recovering, waking
+from images.queue import attempts, cleaning, mending, orphans, recovering, waking
 from images.webhooks import sending
 from images.webhooks.waking import SEND_WEBHOOKS
 
@@ -11,6 +12,11 @@ from images.webhooks.waking import SEND_WEBHOOKS
 @shared_task(name=waking.WORK, acks_late=False)
 def work() -> None:
     attempts.work()
+
+
+@worker_shutting_down.connect
+def give_jobs_back(**signal: object) -> None:
+    attempts.stop()
 
 
 # Acknowledged when it is read: what a worker that dies leaves undone is due again when its claims are over.
@@ -27,3 +33,14 @@ def recover_jobs() -> None:
 @shared_task
 def remove_what_is_over() -> None:
     cleaning.remove_what_is_over()
+
+
+@shared_task
+def mend_queues() -> None:
+    mending.mend_numbers()
+    mending.remove_idle_queues()
+
+
+@shared_task
+def remove_orphans() -> None:
+    orphans.remove_orphans()

@@ -180,18 +180,28 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    # Expires: a worker that was away finds one of them waiting, not a day of them.
     "recover jobs": {
         "task": "images.tasks.recover_jobs",
         "schedule": 5.0,
         "options": {"expires": 5},
     },
-    "remove what is over": {"task": "images.tasks.remove_what_is_over", "schedule": 60.0},
+    "remove what is over": {
+        "task": "images.tasks.remove_what_is_over",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "mend queues": {"task": "images.tasks.mend_queues", "schedule": 60.0, "options": {"expires": 60}},
+    "remove orphans": {
+        "task": "images.tasks.remove_orphans",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "send webhooks": {
         "task": "images.send_webhooks",
         "schedule": 5.0,
         "options": {"expires": 5},
     },
-    # Expires: a worker that was away finds one of them waiting, not a day of them.
     "book closed minutes": {
         "task": "usage.book_closed_minutes",
         "schedule": 10.0,

@@ -28,9 +28,19 @@ class AccountQueueQuerySet(models.QuerySet["AccountQueue"]):
         """
         return self.select_for_update().filter(pk=queue_id).first()
 
+    def locked_or_made(self, queue_id: str) -> "AccountQueue":
+        """As `locked`, for one that may not be there yet, or be removed this moment for being idle."""
+        while (queue := self.locked(queue_id)) is None:
+            self.bulk_create([AccountQueue(pk=queue_id)], ignore_conflicts=True)
+        return queue
+
     def waiting(self) -> Self:
         """Those with jobs that wait, the one first that has waited longest for a start."""
         return self.filter(queued__gt=0).order_by("served_at")
+
+    def idle(self) -> Self:
+        """Those without a job of any status: no job came for as long as one is kept after its end."""
+        return self.filter(queued=0, running=0, jobs=None)
 
 
 class AccountQueue(models.Model):
@@ -53,8 +63,9 @@ class AccountQueue(models.Model):
     def __str__(self) -> str:
         return f"{self.id}: {self.running} running, {self.queued} queued"
 
-    def move(self, *, queued: int = 0, running: int = 0) -> None:
-        """Count so many jobs more, or fewer; call while it is locked."""
+    def move(self, *, left: str = "", entered: str = "", jobs: int = 1) -> None:
+        """Count jobs that left one status for another, where these have a number; call while locked."""
+        counts = {name: jobs * ((entered == name) - (left == name)) for name in ("queued", "running")}
         AccountQueue.objects.filter(pk=self.pk).update(
-            queued=F("queued") + queued, running=F("running") + running
+            **{name: F(name) + more for name, more in counts.items() if more}
         )

@@ -10,7 +10,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
-from django.db.models.signals import post_delete
+from django.db.models.signals import post_delete, pre_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -22,6 +22,8 @@ from usage.subjects import Subject
 ALPHABET = string.digits + string.ascii_letters
 # How long a job that has ended can still be asked for; its result is gone much earlier.
 KEPT_FOR = timedelta(days=1)
+# Counting further would cost more than the number is worth.
+MOST_PLACES = 1000
 ID_LENGTH = 22  # 131 bits: a job's id can't be guessed, although guessing one would not help
 
 
@@ -65,14 +67,22 @@ class JobQuerySet(models.QuerySet["Job"]):
         """The one that has waited longest in this queue."""
         return self.filter(queue=queue, status=Job.Status.QUEUED).order_by("created_at").first()
 
+    def place_of(self, job: "Job") -> int | None:
+        """Its place among those that wait in its queue, of which 1 is next; `None` far behind, or elsewhere."""
+        if job.status != Job.Status.QUEUED:
+            return None
+        waiting = self.filter(queue=job.queue_id, status=Job.Status.QUEUED)
+        before = waiting.filter(created_at__lt=job.created_at)[:MOST_PLACES].count()
+        return before + 1 if before < MOST_PLACES else None
+
 
 class Job(models.Model):
     """Statuses go one way: queued, running, then done, failed or cancelled; only a worker's death leads back
     to queued. Each change also moves the numbers of its account's queue, in the same transaction.
 
-    `attempts` counts the starts; while it runs, `seen_at` is when its worker last said so, and `progress` is
-    in percent. Jobs wait in the order of `created_at`, which differs within a batch. Sizes are in pixels and
-    bytes.
+    `attempts` counts the starts, `deaths` those that ended with the death of whoever was at it. While it
+    runs, `seen_at` is when its worker last said so, and `progress` is in percent. Jobs wait in the order of
+    `created_at`, which differs within a batch. Sizes are in pixels and bytes.
     """
 
     class Operation(models.TextChoices):
@@ -110,6 +120,7 @@ class Job(models.Model):
     seen_at = models.DateTimeField("seen at work", null=True, blank=True)
     ended_at = models.DateTimeField("ended", null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    deaths = models.PositiveSmallIntegerField(default=0, help_text="Of its process, or of its worker.")
 
     output_format = models.CharField(
         max_length=8,
@@ -170,13 +181,19 @@ class Job(models.Model):
             self.attempts += 1
         return started
 
-    def still_runs(self, progress: int) -> bool:
-        """Say that its worker is at it; `False` when it was given up or cancelled meanwhile."""
-        return bool(self._still_as_read().update(seen_at=timezone.now(), progress=progress))
+    def still_runs(self, progress: int, ahead: timedelta = timedelta()) -> bool:
+        """Say that its worker is at it; `False` when it was given up or cancelled meanwhile.
 
-    def put_back(self) -> bool:
-        """Make a running job wait again, in its old place; `False` when somebody else was faster."""
-        return self._move(self.Status.QUEUED, seen_at=None, progress=0)
+        `ahead` is for how long the worker may be unable to say so again.
+        """
+        return bool(self._still_as_read().update(seen_at=timezone.now() + ahead, progress=progress))
+
+    def put_back(self, *, died: bool) -> bool:
+        """Make a running job wait again, in its old place; `False` when somebody else was faster.
+
+        `died`: because its process or its worker did, not because the worker was told to stop.
+        """
+        return self._move(self.Status.QUEUED, seen_at=None, progress=0, deaths=F("deaths") + int(died))
 
     def succeed(self, outcome: Outcome) -> bool:
         """Book the result, whose file is already kept; `False` if this attempt was given up meanwhile."""
@@ -202,7 +219,7 @@ class Job(models.Model):
 
         Its worker notices at its next `still_runs`, and drops what it has made.
         """
-        return not self.has_ended and self._end(self.Status.CANCELLED)
+        return self._end(self.Status.CANCELLED)
 
     def forget_source(self) -> None:
         """Remove the upload. The file goes first: a row without its file is found again, not the reverse."""
@@ -222,22 +239,30 @@ class Job(models.Model):
         return ended
 
     def _move(self, status: Status, **fields: object) -> bool:
+        if self.has_ended:
+            return False
         with transaction.atomic():
             queue = AccountQueue.objects.locked(self.queue_id)
             if not self._still_as_read().update(status=status, **fields):
                 return False
             if queue is not None:
-                queued, running = self.Status.QUEUED, self.Status.RUNNING
-                queue.move(
-                    queued=(status == queued) - (self.status == queued),
-                    running=(status == running) - (self.status == running),
-                )
+                queue.move(left=self.status, entered=status)
         self.status = status
         return True
 
     def _still_as_read(self) -> JobQuerySet:
         """This row, if no other attempt or end came in between: a worker believed dead changes nothing."""
         return Job.objects.filter(pk=self.pk, status=self.status, attempts=self.attempts)
+
+
+@receiver(pre_delete, sender=Job)
+def leave_the_queue(instance: Job, **kwargs: object) -> None:
+    """A row that is deleted while its job waits or runs is counted no more. Its worker notices, and stops."""
+    if not instance.has_ended:
+        queue = AccountQueue.objects.locked(instance.queue_id)
+        now = Job.objects.filter(pk=instance.pk).values_list("status", flat=True).first()
+        if queue is not None and now is not None:
+            queue.move(left=now)
 
 
 @receiver(post_delete, sender=Job)

@@ -56,12 +56,10 @@ def accept(
             job.source.save("", upload, save=False)
         # Durable: the rows must be there for the workers, however fast they are.
         with transaction.atomic(durable=True):
-            AccountQueue.objects.get_or_create(pk=queue_id)
-            queue = AccountQueue.objects.locked(queue_id)
-            assert queue is not None  # noqa: S101  (it was made a line above, and nobody removes it meanwhile)
+            queue = AccountQueue.objects.locked_or_made(queue_id)
             _refuse_if_full(queue.queued, len(jobs), subject.limits.queued)
             Job.objects.bulk_create(jobs)
-            queue.move(queued=len(jobs))
+            queue.move(entered=Job.Status.QUEUED, jobs=len(jobs))
     except BaseException:
         for job in jobs:
             if job.source:
@@ -103,4 +101,6 @@ def error_of(job: Job) -> ApiError:
         # The request was sound; it is the image in it that can't be processed.
         status=422 if job.error_code == "invalid_request" else None,
         headers={} if at_fault else {"Retry-After": str(RETRY_AFTER)},
+        # As a job that nobody waited for: workers had their work with it, whatever it was.
+        stays_charged=True,
     )

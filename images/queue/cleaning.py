@@ -5,6 +5,8 @@ from django.utils import timezone
 from images.models import Download, Job
 from images.models.job import KEPT_FOR
 
+AT_ONCE = 500  # rows in one transaction, which others may wait for
+
 
 def remove_what_is_over() -> int:
     """Remove results that can't be downloaded any more, uploads of jobs that have ended, and old jobs.
@@ -18,6 +20,7 @@ def remove_what_is_over() -> int:
     for job in Job.objects.ended().exclude(source=""):
         job.forget_source()
         removed += 1
-    old = Job.objects.ended().filter(ended_at__lt=timezone.now() - KEPT_FOR)
-    removed += old.delete()[1].get(Job._meta.label, 0)
+    old = Job.objects.ended().filter(ended_at__lt=timezone.now() - KEPT_FOR).order_by("ended_at")
+    while ids := list(old.values_list("pk", flat=True)[:AT_ONCE]):
+        removed += old.filter(pk__in=ids).delete()[1].get(Job._meta.label, 0)
     return removed

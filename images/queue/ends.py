@@ -2,26 +2,25 @@
 
 from django.db import transaction
 
-from images.models import AccountQueue, Job
+from images.models import Job
 from images.orders import Unconvertible
-from images.queue import endings, waking
+from images.queue import endings
 from images.webhooks import owing
 
-# A picture that killed two workers doesn't get a third.
-MAX_ATTEMPTS = 2
+# A picture that two died of, boxes or workers, doesn't get a third.
+MOST_DEATHS = 2
 
 OUR_FAULT = Unconvertible("limits_unavailable", "The job failed on our side. Send the image again.", field="")
 
 
 def give_up(job: Job, last: Unconvertible) -> bool:
-    """A running job's worker is gone: have it run again, or fail it with `last` if it had its attempts.
+    """Something died of a running job: have it run again, or fail it with `last` if it is not the first.
 
-    Returns whether it failed.
+    Returns whether it failed. Whoever calls this takes the next job, or wakes who does.
     """
-    if job.attempts >= MAX_ATTEMPTS:
+    if job.deaths + 1 >= MOST_DEATHS:
         return fail(job, last)
-    if job.put_back():
-        waking.wake()
+    job.put_back(died=True)
     return False
 
 
@@ -37,7 +36,10 @@ def fail(job: Job, error: Unconvertible) -> bool:
 
 
 def cancel(job: Job) -> bool:
-    """End the job for who submitted it; `False` if it has ended meanwhile."""
+    """End the job for who submitted it; `False` if it has ended meanwhile.
+
+    A worker that is at it notices within seconds, and takes the next.
+    """
     cancelled = job.cancel()
     if cancelled:
         after_the_end(job)
@@ -45,8 +47,6 @@ def cancel(job: Job) -> bool:
 
 
 def after_the_end(job: Job) -> None:
-    """Tell whoever waits, remove the upload (it has done its duty), and have the next of the queue taken."""
+    """Tell whoever waits, and remove the upload, which has done its duty."""
     endings.tell(job.pk)
     job.forget_source()
-    if AccountQueue.objects.filter(pk=job.queue_id, queued__gt=0).exists():
-        waking.wake()

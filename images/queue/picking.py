@@ -18,16 +18,21 @@ def take() -> Job | None:
     full: list[str] = []
     while True:
         with transaction.atomic():
-            queue = AccountQueue.objects.waiting().exclude(pk__in=full).select_for_update().first()
+            queue = _next_queue(full)
             if queue is None:
                 return None
             job = Job.objects.next_of(queue)
-            if job is None or queue.running >= _parallel(job, queue.running + 1):
-                full.append(queue.pk)
-                continue
-            if job.start():
+            if job is not None and queue.running < _parallel(job, queue.running + 1) and job.start():
                 AccountQueue.objects.filter(pk=queue.pk).update(served_at=timezone.now())
                 return job
+            full.append(queue.pk)
+
+
+def _next_queue(full: list[str]) -> AccountQueue | None:
+    """Locked. One that somebody else holds is left to them, unless there is no other: on a database that
+    locks rows, whoever waited for it would take a second job from it, past those whose turn has come."""
+    others = AccountQueue.objects.waiting().exclude(pk__in=full)
+    return others.select_for_update(skip_locked=True).first() or others.select_for_update().first()
 
 
 def _parallel(job: Job, boundless: int) -> int:

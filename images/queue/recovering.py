@@ -1,19 +1,29 @@
 """What beat asks for every few seconds: jobs whose worker is gone, jobs that nobody was told of."""
 
+import logging
 from datetime import timedelta
 
-from celery import current_app
 from django.utils import timezone
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from images.models import Job
 from images.orders import Unconvertible
 from images.queue import ends, waking
 
+log = logging.getLogger(__name__)
+
 # A worker says of its job every two seconds that it runs. The rest is for a machine that is short of breath.
 LOST_AFTER = timedelta(seconds=20)
 IGNORED_AFTER = timedelta(days=1)
-MOST_WAKES = 64
+# At once. Each worker that wakes goes on by itself, and where jobs wait for their account's turn, none does.
+MOST_WAKES = 16
 
+DEADLY = Unconvertible(
+    "limits_unavailable",
+    "The worker on this job died, twice. If the image was not the reason, sending it again helps.",
+    field="",
+)
 IGNORED = Unconvertible(
     "queue.pool_saturated", "No worker took the job within a day. Send the image again.", field=""
 )
@@ -24,16 +34,19 @@ def recover_jobs() -> int:
     now = timezone.now()
     ignored = Job.objects.filter(status=Job.Status.QUEUED, created_at__lt=now - IGNORED_AFTER)
     failed = sum(ends.fail(job, IGNORED) for job in ignored.iterator())
-    lost = Job.objects.filter(status=Job.Status.RUNNING, seen_at__lt=now - LOST_AFTER)
-    failed += sum(ends.give_up(job, ends.OUR_FAULT) for job in lost.iterator())
+    for job in Job.objects.filter(status=Job.Status.RUNNING, seen_at__lt=now - LOST_AFTER):
+        log.warning("The worker of %s is gone", job)
+        failed += ends.give_up(job, DEADLY)
     waiting = Job.objects.filter(status=Job.Status.QUEUED)[:MOST_WAKES].count()
     if waiting:
-        waking.wake(max(0, waiting - _wakes_underway()))
+        _wake_for(waiting)
     return failed
 
 
-def _wakes_underway() -> int:
-    """Messages that no worker has read yet."""
-    with current_app.connection_for_read() as broker:
-        count: int = broker.default_channel._size(waking.QUEUE)
-    return count
+def _wake_for(waiting: int) -> None:
+    try:
+        missing = waiting - waking.underway()
+    except (OperationalError, RedisError) as error:
+        log.error("The workers can't be told that there are jobs: %s", error)
+    else:
+        waking.wake(max(0, missing))

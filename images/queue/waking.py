@@ -24,7 +24,8 @@ _BRIEFLY = {"max_retries": 0, "socket_connect_timeout": 0.5, "socket_timeout": 0
 def wake(times: int = 1) -> bool:
     """Tell the workers that so many jobs may be taken; call after the commit.
 
-    `False` when the broker is away. Nothing is lost by that: beat finds jobs that wait (`images.recovering`).
+    One that hears it goes on until there is nothing left for it, so a message too many costs a look. `False`
+    when the broker is away. Nothing is lost by that: beat has jobs found that wait (`recovering`).
     """
     # Pooled by address and options, so that these connections are ours alone.
     broker = current_app.connection_for_write(transport_options=_BRIEFLY)
@@ -36,3 +37,11 @@ def wake(times: int = 1) -> bool:
         log.error("The workers can't be told that there are jobs: %s", error)
         return False
     return True
+
+
+def underway() -> int:
+    """How many messages no worker has read yet. Raises what a broker that is away makes it raise."""
+    with current_app.connection_for_read() as broker:
+        # Not passively: kombu looks for the queue without the prefix that it has in our store.
+        declared = current_app.amqp.queues[QUEUE](broker.default_channel).queue_declare()
+    return int(declared.message_count)

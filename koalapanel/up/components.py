@@ -10,6 +10,8 @@ from django.conf import settings
 from koalapanel.env import store_socket
 
 CELERY = (sys.executable, "-m", "celery", "--quiet", "-A", "koalapanel")
+# Three: while one waits for a mail server and one for receivers of webhooks, the third keeps the books.
+WORKER_PROCESSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +83,37 @@ def web(host: str, port: int) -> Component:
 
 
 def worker() -> Component:
-    """Celery's worker. QUIT is its cold shutdown: running tasks go back to the queue."""
-    processes = settings.ENV.WORKER_PROCESSES
+    """Celery's worker for what the panel does by itself: books, mail, webhooks. Never for pictures.
+
+    QUIT is its cold shutdown: running tasks go back to the queue.
+    """
     command = [
         *(*CELERY, "worker", "--hostname", "worker@koalapanel", "--loglevel", "WARNING"),
-        *("--pool", "prefork", "--concurrency", str(processes), "--without-gossip", "--without-mingle"),
-        *("--queues", "celery,images"),
+        *("--queues", "celery", "--pool", "prefork", "--concurrency", str(WORKER_PROCESSES)),
+        *("--without-gossip", "--without-mingle"),
     ]
     return Component(
         "worker",
         command,
-        f"celery, processes {processes}",
+        f"celery, processes {WORKER_PROCESSES}",
         stop_signal="QUIT",
         stop_seconds=3,
         unsaid=("Hitting Ctrl+C again", "Cold shutdown"),
     )
+
+
+def jobs() -> Component:
+    """Celery's worker for jobs. Threads, because each only watches a process that it starts for its job.
+
+    TERM is its warm shutdown, of which the jobs that run are told: they go back to the queue within a second.
+    """
+    processes = settings.ENV.WORKER_PROCESSES
+    command = [
+        *(*CELERY, "worker", "--hostname", "jobs@koalapanel", "--loglevel", "WARNING"),
+        *("--queues", "images", "--pool", "threads", "--concurrency", str(processes)),
+        *("--without-gossip", "--without-mingle"),
+    ]
+    return Component("jobs", command, f"celery, jobs at once {processes}", stop_seconds=3)
 
 
 def beat() -> Component:

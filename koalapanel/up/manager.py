@@ -45,7 +45,7 @@ class Manager:
         self.components = {component.name: component for component in components}
         self.console = console
         self.failure: str | None = None
-        self.worker_is_ready = False
+        self.ready_workers: set[str] = set()
         self._options = _Options(self, on_tick)
         self._deaths: dict[str, deque[float]] = defaultdict(deque)
 
@@ -103,7 +103,7 @@ class Manager:
 
     def _told(self, event: Any) -> None:
         if event.data in (READY, READY.decode()):
-            self.worker_is_ready = True
+            self.ready_workers.add(event.process.config.name)
 
     def _gone(self, event: Any) -> None:
         """A child has ended, wanted or not: nothing of its process group may live on."""

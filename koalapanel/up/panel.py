@@ -13,6 +13,7 @@ from koalapanel.up.console import Console
 from koalapanel.up.manager import Manager
 
 LONGEST_START = 120  # seconds
+WORKERS = {"worker", "jobs"}  # each says itself when it takes tasks
 
 
 class Panel:
@@ -58,12 +59,12 @@ class Panel:
                 return
             if self._demo:
                 self._prepare_demo()
-            self._manager.start("web", "worker", "beat")
+            self._manager.start("web", *WORKERS, "beat")
             self._step = self._await_all
 
     def _await_all(self) -> None:
-        if not self._manager.worker_is_ready:
-            self._waiting_for = "the worker"
+        if missing := WORKERS - self._manager.ready_workers:
+            self._waiting_for = f"the worker ({', '.join(sorted(missing))})"
         elif trouble := probes.web_answers(self._url, self._host_header):
             self._waiting_for = f"the web server ({trouble})"
         else:

@@ -41,8 +41,7 @@ def state(client: Client, job: Job) -> dict:
 
 def run_jobs() -> None:
     """Do what the workers do until nothing is left that may run."""
-    while attempts.work():
-        pass
+    attempts.work()
 
 
 def make_job(owner: User | None, status: str, **fields) -> Job:
@@ -53,5 +52,5 @@ def make_job(owner: User | None, status: str, **fields) -> Job:
     job = Job.objects.create(
         owner=owner, status=status, queue=queue, output_format="webp", input_bytes=1, **fields
     )
-    queue.move(queued=int(status == "queued"), running=int(status == "running"))
+    queue.move(entered=status)
     return job

@@ -1,4 +1,4 @@
-"""The one-command server: store, database, web, worker and beat, from one terminal."""
+"""The one-command server: store, database, web, workers and beat, from one terminal."""
 
 import os
 from argparse import ArgumentParser, ArgumentTypeError
@@ -19,8 +19,8 @@ from koalapanel.up.static_files import collect_if_changed
 
 class Command(BaseCommand):
     help = (
-        "Starts a whole panel: an embedded limit store (unless REDIS_URL is set), the web server, a worker "
-        "and beat. Migrates first, prints what it started, then one line `ready URL`. What dies is "
+        "Starts a whole panel: an embedded limit store (unless REDIS_URL is set), the web server, two "
+        "workers and beat. Migrates first, prints what it started, then one line `ready URL`. What dies is "
         "restarted; Ctrl-C or SIGTERM stops everything within 5 seconds."
     )
 
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         base_url = os.environ.setdefault("BASE_URL", f"http://{address.reachable(host)}:{port}").rstrip("/")
 
         embedded = "REDIS_URL" not in os.environ
-        parts = [components.web(host, port), components.worker(), components.beat()]
+        parts = [components.web(host, port), components.worker(), components.jobs(), components.beat()]
         if embedded:
             parts.insert(0, components.store(var_dir))
         if demo:

@@ -4,7 +4,7 @@ import pytest
 
 from images.drawings import draw
 from images.models import Download, Job
-from images.queue import attempts
+from images.queue import attempts, picking
 from tests.images.calls import run_jobs, state, submit
 from tests.images.conftest import kept_files
 from tests.images.queue.conftest import numbers
@@ -24,7 +24,7 @@ def test_the_upload_is_gone_as_soon_as_the_job_has_ended(api):
 
 def test_a_job_runs_once_however_many_look_for_work(api):
     job = submit(api)
-    assert [attempts.work() for _ in range(3)] == [True, False, False]
+    assert [attempts.work() for _ in range(3)] == [1, 0, 0]
     job.refresh_from_db()
     assert job.attempts == 1
     assert Download.objects.filter(job=job).count() == 1
@@ -34,7 +34,7 @@ def test_an_attempt_that_was_given_up_can_no_longer_end_the_job(api):
     job = submit(api)
     first = Job.objects.get(pk=job.pk)
     assert first.start()
-    assert Job.objects.get(pk=job.pk).put_back()
+    assert Job.objects.get(pk=job.pk).put_back(died=True)
     second = Job.objects.get(pk=job.pk)
     assert second.start()
     assert not first.fail("invalid_request", "late")
@@ -51,11 +51,11 @@ def test_what_a_given_up_attempt_has_made_is_removed(api, monkeypatch):
 
     def overtaken(source, made, job):
         outcome = convert(source, made, job)
-        Job.objects.get(pk=job.pk).put_back()
+        Job.objects.get(pk=job.pk).put_back(died=True)
         return outcome
 
     monkeypatch.setattr(attempts, "_convert", overtaken)
-    assert attempts.work()
+    attempts.attempt(picking.take())
     assert state(api, job)["status"] == "queued"
     assert kept_files() == [job.source.name]
 

@@ -38,7 +38,7 @@ def test_a_thousand_jobs_of_one_account_do_not_delay_the_first_of_another(db):
         Job(owner=busy, queue=first.queue, subject_id=first.subject_id, output_format="webp", input_bytes=1)
         for _ in range(999)
     )
-    first.queue.move(queued=999)
+    first.queue.move(entered="queued", jobs=999)
     assert picking.take() == first
     other = make_job(User.objects.create_user("other@example.com"), "queued")
     assert picking.take() == other

@@ -48,7 +48,7 @@ def test_a_job_whose_worker_says_that_it_runs_is_left_alone(api):
 
 def test_a_job_that_lost_two_workers_fails_and_whoever_waits_hears_it(api):
     job = submit(api)
-    for _ in range(ends.MAX_ATTEMPTS):
+    for _ in range(ends.MOST_DEATHS):
         lose(job)
         failed = recovering.recover_jobs()
     assert failed == 1
