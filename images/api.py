@@ -1,5 +1,7 @@
 """The routes: `/api/v1/…` and the short ones, two dialects of one API. What they do is elsewhere."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -25,38 +27,19 @@ from usage.api import keys
 from usage.api import router as usage
 from usage.guard.middleware import ApiRequest
 from usage.limits.refusals import ApiError
-from usage.schemas import Refusal
 from usage.subjects import Subject
 
-api = NinjaAPI(
-    title="KoalaPanel",
-    version="1",
-    description="Image conversion under fair limits. Every answer carries the rate-limit headers.",
-    urls_namespace="api",
-    openapi_url=None,
-    docs_url=None,
-    openapi_extra={
-        "components": {
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: `koala_…`."},
-                "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
-            }
-        },
-        # The empty one: without a key the limits of the client's address apply.
-        "security": [{"bearer": []}, {"header": []}, {}],
-    },
-)
+# What is said of all routes, `images.openapi` adds to what these say of themselves.
+api = NinjaAPI(title="KoalaPanel", version="1", urls_namespace="api", openapi_url=None, docs_url=None)
 handle_errors(api)
 
 v1 = Router(tags=["images"])
 short = Router(tags=["short routes"])
 
-_ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 410, 411, 413, 415, 422, 429, 503), Refusal)
 
-
-def _errors(*codes: int) -> dict[int, type[Refusal]]:
-    # 401, 403 and 429 come from the guard, on every route that the key or its limits can close.
-    return {code: _ERRORS[code] for code in (*codes, 401, 403, 429)}
+def _errors(*codes: int) -> dict[int, None]:
+    # What the guard refuses is added to these: it may refuse on every route.
+    return dict.fromkeys(codes)
 
 
 _MADE: Any = {200: Conversion, 202: JobState, **_errors(400, 409, 411, 413, 415, 422, 503)}
@@ -108,14 +91,15 @@ _CANCELLED: Any = {200: JobState, **_errors(404, 409)}
 _ASK, _CANCEL = "Ask for a job", "Cancel a job"
 
 
-@v1.get("/jobs/{job_id}", response=_JOB, operation_id="job", summary=_ASK)
+@v1.get("/jobs/{job_id}", response=_JOB, operation_id="job", summary=_ASK, tags=["jobs"])
 @short.get("/job/{job_id}", response=_JOB, operation_id="short_job", summary=_ASK)
 def job(request: ApiRequest, job_id: str) -> JobState:
     """While the result can be downloaded, every answer has a fresh address for it."""
-    return schemas.state_of(_job_of(request.subject, job_id))
+    found = _job_of(request.subject, job_id)
+    return schemas.state_of(found, Job.objects.place_of(found))
 
 
-@v1.delete("/jobs/{job_id}", response=_CANCELLED, operation_id="cancel", summary=_CANCEL)
+@v1.delete("/jobs/{job_id}", response=_CANCELLED, operation_id="cancel", summary=_CANCEL, tags=["jobs"])
 @short.delete("/job/{job_id}", response=_CANCELLED, operation_id="short_cancel", summary=_CANCEL)
 def cancel(request: ApiRequest, job_id: str) -> JobState:
     """A job that waits or runs ends now, without a result, and its place is free; again changes nothing."""
@@ -140,6 +124,7 @@ def _job_of(subject: Subject, job_id: str) -> Job:
     response={200: Conversions, **_errors()},
     operation_id="conversions",
     summary="List the formats",
+    tags=["discovery"],
 )
 @short.get(
     "/conversions",
@@ -156,7 +141,13 @@ _ENTITLEMENTS: Any = {200: Entitlements, **_errors()}
 _MAY_DO = "See what a key may do"
 
 
-@v1.get("/entitlements/me", response=_ENTITLEMENTS, operation_id="entitlements", summary=_MAY_DO)
+@v1.get(
+    "/entitlements/me",
+    response=_ENTITLEMENTS,
+    operation_id="entitlements",
+    summary=_MAY_DO,
+    tags=["limits"],
+)
 @short.get("/entitlements/me", response=_ENTITLEMENTS, operation_id="short_entitlements", summary=_MAY_DO)
 @short.get(
     "/convert/entitlements/me",
@@ -181,6 +172,7 @@ _SERVED: Any = _errors(404, 410, 503)
     response=_SERVED,
     operation_id="download",
     summary="Download a result",
+    tags=["jobs"],
     openapi_extra={"responses": serving.ANSWERS},
 )
 @v1.api_operation(
@@ -189,6 +181,7 @@ _SERVED: Any = _errors(404, 410, 503)
     response=_SERVED,
     operation_id="look_at_download",
     summary="Look at a result's headers",
+    tags=["jobs"],
     openapi_extra={"responses": serving.ANSWERS_WITHOUT_A_FILE},
 )
 def download(request: ApiRequest, token: str, expires: str = "", signature: str = "") -> HttpResponseBase:
@@ -205,9 +198,24 @@ api.add_router("/api/v1/keys", keys)
 api.add_router("", short)
 
 
+def _with_head(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """HEAD is answered as GET is, where nothing else is said of it; servers send none of the body."""
+
+    @wraps(view)
+    def answered(request: ApiRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = view(request, *args, **kwargs)
+        if response.status_code == 405 and request.method == "HEAD" and "GET" in response["Allow"]:
+            request.method = "GET"
+            response = view(request, *args, **kwargs)
+            request.method = "HEAD"  # as who sends the answer looks at it
+        return response
+
+    return answered
+
+
 def urls() -> list[URLPattern]:
     """The API's paths, each answered in its dialect; without ninja's own root, which would be the site's."""
     patterns = [one for one in api.urls[0] if isinstance(one, URLPattern) and one.name != "api-root"]
     for pattern in patterns:
-        pattern.callback = in_dialect(pattern.callback)
+        pattern.callback = in_dialect(_with_head(pattern.callback))
     return patterns

@@ -3,10 +3,14 @@
 from collections.abc import Container
 from datetime import UTC, datetime
 
+from django.conf import settings
+
 from accounts.models import ApiKey
 from images.models import AccountQueue
 from images.models.account_queue import queue_id_of
-from images.schemas import Entitlement, Entitlements, EntitlementsByLimit, EscalationTier
+from images.queue.pool import pool
+from images.schemas import Entitlement, Entitlements, EntitlementsByLimit, EscalationNow, Uploads
+from images.uploads import MOST_FILES
 from usage.limits.decision import Decision
 from usage.limits.link import LimitStoreDown
 from usage.limits.store import limit_store
@@ -15,7 +19,8 @@ from usage.subjects import Subject
 
 
 def entitlements_of(subject: Subject) -> Entitlements:
-    """By the limits that the guard decides by. Two queries, one of them for a key alone, and a round trip.
+    """By the limits that the guard decides by. Two queries, one of them for a key alone, and a round trip;
+    a third query in a second, by which this process knows how much waits.
 
     While the limit store is away, what only it knows is `None`.
     """
@@ -32,6 +37,12 @@ def entitlements_of(subject: Subject) -> Entitlements:
         tier=subject.tier,
         limits=_by_limit(subject, overrides, decision, queue),
         escalation=None if decision is None else _escalation(decision),
+        uploads=Uploads(
+            max_bytes=settings.UPLOAD_MAX_BYTES,
+            max_pixels=settings.IMAGE_MAX_PIXELS,
+            max_files=MOST_FILES,
+        ),
+        accepts_jobs=pool.has_room_for(1),
     )
 
 
@@ -67,8 +78,8 @@ def _overrides_of(subject: Subject) -> Container[str]:
     return key.overrides if key is not None else ()
 
 
-def _escalation(decision: Decision) -> EscalationTier:
-    return EscalationTier(
+def _escalation(decision: Decision) -> EscalationNow:
+    return EscalationNow(
         tier=decision.escalation,
         name=limit_store().ladder.steps[decision.escalation].name,
         until=time_of(decision.escalation_until) if decision.is_blocked else None,

@@ -86,7 +86,8 @@ def in_dialect(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
             # Every answer tells how the limits stand now, and some have an address that is a secret.
             response.headers.setdefault("Cache-Control", "no-store")
             return response
-        allow = ", ".join(sorted(response["Allow"].split(", ")))
+        methods = set(response["Allow"].split(", "))
+        allow = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
         detail = f"{request.path} takes {allow}, not {request.method}."
         return answer(request, ApiError("invalid_request", detail, status=405, headers={"Allow": allow}))
 

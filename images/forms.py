@@ -25,6 +25,7 @@ class JobForm(Schema):
     webhook_url: str | None = Field(
         None,
         max_length=LONGEST_URL,
+        json_schema_extra={"format": "uri"},
         examples=["https://koala.example/hooks"],
         description="Where to send `job.completed` or `job.failed`. With it the answer is 202 at once. "
         "Needs a key: what is sent is signed with the account's secret.",
@@ -68,4 +69,5 @@ class BatchForm(JobForm, Drawing):
     output_format: str = Field(description=_OUTPUT, examples=["webp"])
 
 
+FORMS = (ConvertForm, ShortConvertForm, CompressForm, BatchForm)
 FILES = f"The images, {MOST_FILES} at most."

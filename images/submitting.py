@@ -45,7 +45,7 @@ def submit_one(
     (job,) = _accept(request, [file], order, form)
     if not (form.in_background or form.webhook_url):
         job = _wait(job)
-    state = schemas.state_of(job)
+    state = schemas.state_of(job, Job.objects.place_of(job))
     if job.status == Job.Status.DONE:
         return Status(200, schemas.conversion_of(state))
     short = request.route.dialect is Dialect.SHORT
@@ -62,7 +62,11 @@ def submit_batch(
             raise ApiError("invalid_request", f"File {place} of {len(files)} is empty.", field="files")
     batch = new_batch_id()
     jobs = _accept(request, files, order, form, batch)
-    return Status(202, Batch(id=batch, jobs=[schemas.state_of(job) for job in jobs]))
+    first = Job.objects.place_of(jobs[0])
+    states = [
+        schemas.state_of(job, None if first is None else first + behind) for behind, job in enumerate(jobs)
+    ]
+    return Status(202, Batch(id=batch, jobs=states))
 
 
 def _accept(

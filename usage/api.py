@@ -22,10 +22,10 @@ from usage.small_bodies import small_body
 from usage.standing import Quota, Standing, standing_of
 from usage.subjects import Subject
 
-router = Router(tags=["usage"])
+router = Router(tags=["limits"])
 keys = Router(tags=["keys"])
 
-_ANSWERS: Any = {200: schemas.Usage, **dict.fromkeys((401, 403), schemas.Refusal)}
+_ANSWERS: Any = {200: schemas.Usage}
 
 
 @router.get("/usage", response=_ANSWERS, operation_id="usage", summary="See limits and usage")
@@ -91,10 +91,7 @@ def _escalation(footing: Footing) -> schemas.EscalationPlace:
     )
 
 
-_VALIDITY: Any = {
-    200: schemas.KeyValidity,
-    **dict.fromkeys((400, 401, 403, 411, 413, 429, 503), schemas.Refusal),
-}
+_VALIDITY: Any = {200: schemas.KeyValidity, **dict.fromkeys((400, 411, 413))}
 
 
 @keys.post("/validate", response=_VALIDITY, operation_id="validate_key", summary="Ask whether a key is good")

@@ -58,15 +58,25 @@ def is_api_path(path: str) -> bool:
 
 
 def find(method: str, path: str) -> ApiRoute:
-    """The route that answers; call only for an API path. Methods compare as in Django: `post` is POST."""
+    """The route that answers; call only for an API path. Methods compare as in Django: `post` is POST.
+
+    What answers GET answers HEAD, unless there is a route for that.
+    """
     method = method.upper()
+    route = _known(method, path) or (_known("GET", path) if method == "HEAD" else None)
+    if route is not None:
+        return route
+    return OTHER if path.startswith("/api") else OTHER_SHORT
+
+
+def _known(method: str, path: str) -> ApiRoute | None:
     route = _exact.get((method, path))
     if route is not None:
         return route
     for route in _below:
         if route.method == method and path.startswith(route.path):
             return route
-    return OTHER if path.startswith("/api") else OTHER_SHORT
+    return None
 
 
 def names() -> set[str]:

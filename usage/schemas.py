@@ -7,133 +7,211 @@ from ninja import Schema
 from pydantic import ConfigDict, Field
 
 
-class Refusal(Schema):
-    """An error. `/api/v1` puts a sentence into `error`, the short routes the code."""
+class RefusedEscalation(Schema):
+    """Where on the ladder the refused key or address stands."""
 
-    error: str
-    detail: str
-    code: str | None = None
-    field: str | None = None
-    limit: str | None = None
-    retry_after: int | None = None
+    tier: int = Field(ge=0, le=5, examples=[1], description="0 is clear, 5 is suspended.")
+    until: int | None = Field(
+        examples=[None], description="The Unix time at which its block ends, if it is blocked."
+    )
+    strikes_to_next_tier: int | None = Field(
+        examples=[3], description="How many more strikes lead on; null where nothing does."
+    )
+    explain_url: str = Field(
+        examples=["https://koala.example/usage/?key=koala_8fQx2a"], description="The page that explains it."
+    )
+
+
+class Refusal(Schema):
+    """An error as the routes below `/api/v1` tell it. What doesn't apply is left out."""
+
+    error: str = Field(examples=["Rate limit exceeded"], description="What it is, in words.")
+    code: str = Field(examples=["rate_limited"], description="What it is, for programs.")
+    detail: str = Field(
+        examples=["30 requests per minute; the next window opens in 12 s."],
+        description="A sentence that says what was wrong, and what to do.",
+    )
+    field: str | None = Field(None, examples=["quality"], description="The part of the request at fault.")
+    limit: str | None = Field(
+        None,
+        examples=["minute"],
+        description="The limit that is reached: `minute`, `day`, `concurrent`, or an endpoint limit's name.",
+    )
+    retry_after: int | None = Field(
+        None, ge=1, examples=[12], description="Seconds to wait, as the header `Retry-After` says."
+    )
+    escalation: RefusedEscalation | None = Field(None, description="Where the escalation ladder has led.")
+
+
+class ShortRefusal(Schema):
+    """An error as the short routes tell it. What doesn't apply is left out."""
+
+    error: str = Field(examples=["rate_limited"], description="What it is, for programs: the code.")
+    detail: str = Field(
+        examples=["Too many requests. Retry after 12 seconds."],
+        description="A sentence that says what was wrong, and what to do.",
+    )
+    field: str | None = Field(None, examples=["quality"], description="The part of the request at fault.")
+
+
+class Problem(Schema):
+    """RFC 9457 problem details, for clients that accept `application/problem+json`, from every route."""
+
+    type: str = Field(
+        examples=["https://iana.org/assignments/http-problem-types#quota-exceeded"],
+        description="The kind of problem: `about:blank` where its status says enough.",
+    )
+    title: str = Field(examples=["Rate limit exceeded"], description="What it is, in words.")
+    status: int = Field(examples=[429], description="The answer's status.")
+    detail: str = Field(
+        examples=["30 requests per minute; the next window opens in 12 s."],
+        description="A sentence that says what was wrong, and what to do.",
+    )
+    code: str = Field(examples=["rate_limited"], description="What it is, for programs.")
+    violated_policies: list[str] | None = Field(
+        None, alias="violated-policies", examples=[["minute"]], description="The limits that are reached."
+    )
+    field: str | None = Field(None, examples=["quality"], description="The part of the request at fault.")
 
 
 class LimitsInForce(Schema):
-    """Requests per minute and per UTC day, requests at once, jobs at once and waiting. Null is no limit."""
+    """The five limits. Null is no limit."""
 
-    minute: int | None
-    day: int | None
-    concurrent: int | None
-    parallel: int | None
-    queued: int | None
+    minute: int | None = Field(examples=[30], description="Requests per minute of the clock.")
+    day: int | None = Field(examples=[1000], description="Requests per UTC day.")
+    concurrent: int | None = Field(examples=[5], description="Requests in flight.")
+    parallel: int | None = Field(
+        examples=[3], description="Jobs of the account, or of the address, that run."
+    )
+    queued: int | None = Field(
+        examples=[200], description="Jobs of the account, or of the address, that wait."
+    )
 
 
 class QuotaState(Schema):
-    """One limit on requests. `used` is null while the counters can't be read, `left` also without a limit."""
+    """One limit on requests."""
 
-    kind: str = Field(examples=["day"])
-    used: int | None
-    limit: int | None
-    left: int | None
-    resets_at: datetime | None
+    kind: str = Field(examples=["day"], description="Which: `minute`, `day` or `concurrent`.")
+    used: int | None = Field(examples=[188], description="Now. Null while the counters can't be read.")
+    limit: int | None = Field(examples=[1000], description="Null is no limit.")
+    left: int | None = Field(examples=[812], description="Null without a limit, too.")
+    resets_at: datetime | None = Field(
+        description="When all of it is back; null where each use is given back by itself."
+    )
 
 
 class EscalationPlace(Schema):
-    """Where on the ladder the key or address stands; `until` is when its block ends, if it is blocked.
+    """Where on the escalation ladder the key or address stands, and why."""
 
-    Strikes are null while the counters can't be read.
-    """
-
-    tier: int
-    name: str = Field(examples=["Clear"])
-    until: datetime | None
-    reason: str | None = Field(examples=["118 requests in one minute, limit 30; third strike."])
-    strikes: int | None
-    strikes_to_next_tier: int | None
-    next: str = Field(examples=["2 more strikes lead to a Temporary block of 1 hour."])
+    tier: int = Field(ge=0, le=5, examples=[1], description="0 is clear, 5 is suspended.")
+    name: str = Field(examples=["Clear"], description="The tier's name.")
+    until: datetime | None = Field(description="When its block ends, if it is blocked.")
+    reason: str | None = Field(
+        examples=["118 requests in one minute, limit 30; third strike."], description="What led to it."
+    )
+    strikes: int | None = Field(examples=[1], description="Null while the counters can't be read.")
+    strikes_to_next_tier: int | None = Field(
+        examples=[2], description="How many more lead on; null while the counters can't be read."
+    )
+    next: str = Field(
+        examples=["2 more strikes lead to a Temporary block of 1 hour."], description="What would come next."
+    )
     eases_at: datetime | None = Field(description="When the tier drops if nothing is refused until then.")
 
 
 class RefusedRequests(Schema):
-    """Requests that one limit refused on one route in the minute that begins at `time`."""
+    """Requests that one limit refused on one route in one minute."""
 
-    time: datetime
-    route: str
-    kind: str = Field(examples=["minute"])
-    count: int
+    time: datetime = Field(description="When the minute begins.")
+    route: str = Field(examples=["convert"], description="The route's name.")
+    kind: str = Field(examples=["minute"], description="The limit that refused them.")
+    count: int = Field(examples=[12], description="How many.")
 
 
 class RecentHits(Schema):
-    """Refused requests: how many there were, and the newest 50 entries."""
+    """Refused requests."""
 
-    total: int
-    newest: list[RefusedRequests]
+    total: int = Field(examples=[12], description="How many there were.")
+    newest: list[RefusedRequests] = Field(description="The newest 50 entries.")
 
 
 class RequestsIn(Schema):
-    """Requests in the minute, hour or day that begins at `start`."""
+    """Requests in a minute, an hour or a day."""
 
-    start: datetime
-    admitted: int
-    refused: int
+    start: datetime = Field(description="When it begins.")
+    admitted: int = Field(examples=[27], description="How many were admitted.")
+    refused: int = Field(examples=[0], description="How many were refused.")
 
 
 class RequestSeries(Schema):
-    """The last hour by minute, 24 hours by hour, 30 days by day. The present one is the last."""
+    """Requests over time. The present minute, hour or day is the last."""
 
-    minutes: list[RequestsIn]
-    hours: list[RequestsIn]
-    days: list[RequestsIn]
+    minutes: list[RequestsIn] = Field(description="The last hour.")
+    hours: list[RequestsIn] = Field(description="The last 24 hours.")
+    days: list[RequestsIn] = Field(description="The last 30 days.")
 
 
 class Usage(Schema):
-    """How the asking key stands, or, without one, the address. All times are UTC.
+    """How the asking key stands, or, without one, the address.
 
     While `live` is false the counters can't be read: only what was written down some time ago is told.
     """
 
-    now: datetime
-    live: bool
-    key: str | None = Field(description="The key's visible start; null for an address.")
-    tier: str = Field(examples=["free"])
-    limits: LimitsInForce
-    quotas: list[QuotaState]
+    now: datetime = Field(description="The time of all these numbers.")
+    live: bool = Field(description="Whether the counters can be read.")
+    key: str | None = Field(
+        examples=["koala_8fQx2a"], description="The key's visible start; null for an address."
+    )
+    tier: str = Field(examples=["free"], description="The tier that the limits come from.")
+    limits: LimitsInForce = Field(description="The limits in force, overrides of the key included.")
+    quotas: list[QuotaState] = Field(description="The limits on requests, with what is used of them.")
     escalation: EscalationPlace | None = Field(description="Null while it isn't known.")
-    hits_24h: RecentHits
-    series: RequestSeries
+    hits_24h: RecentHits = Field(description="What was refused in the last 24 hours.")
+    series: RequestSeries = Field(description="What the charts of the usage page show.")
 
 
 class KeyToValidate(Schema):
-    """A key, and where it was presented. Without `key` the one that the request itself presents is meant."""
+    """A key, and where it was presented."""
 
     model_config = ConfigDict(extra="forbid")
 
-    key: str | None = Field(default=None, max_length=200, examples=["koala_…"])
+    key: str | None = Field(
+        default=None,
+        max_length=200,
+        examples=["koala_…"],
+        description="The key in question. Without it the one that the request itself presents is meant.",
+    )
     address: str | None = Field(
-        default=None, max_length=45, description="An IP address to hold the key's allow-list against."
+        default=None,
+        max_length=45,
+        examples=["203.0.113.7"],
+        description="An IP address to hold the key's allow-list against.",
     )
 
 
-class EscalationTier(Schema):
-    """The tier on the escalation ladder, and until when it blocks charged requests, if it does."""
+class KeyEscalation(Schema):
+    """Where on the escalation ladder the key stands."""
 
-    tier: int
-    until: datetime | None
+    tier: int = Field(ge=0, le=5, examples=[0], description="0 is clear, 5 is suspended.")
+    until: datetime | None = Field(description="Until when charged requests are refused, if they are.")
 
 
 class KeyValidity(Schema):
     """Whether a key is good, and nothing of who owns it. All is null of a key that we don't know.
 
-    `code` says why it isn't good, in the words of a refusal. A blocked key is good, and works again for
-    charged requests after `escalation.until`; `escalation` is null while the limit store can't be asked.
+    A blocked key is good, and works again for charged requests after `escalation.until`.
     """
 
-    valid: bool
-    code: Literal["invalid_key", "key_expired", "key_revoked", "key_suspended", "ip_not_allowed"] | None
-    status: Literal["active", "blocked", "suspended", "expired", "revoked"] | None
-    tier: str | None = Field(examples=["free"])
-    key: str | None = Field(description="The visible start of the secret.", examples=["koala_8fQx2a"])
+    valid: bool = Field(description="Whether it is good.")
+    code: Literal["invalid_key", "key_expired", "key_revoked", "key_suspended", "ip_not_allowed"] | None = (
+        Field(description="Why it isn't good, in the words of a refusal.")
+    )
+    status: Literal["active", "blocked", "suspended", "expired", "revoked"] | None = Field(
+        description="What it is now."
+    )
+    tier: str | None = Field(examples=["free"], description="The tier that its limits come from.")
+    key: str | None = Field(examples=["koala_8fQx2a"], description="The visible start of the secret.")
     expires_at: datetime | None = Field(
         description="When the key ends, or this secret of it if that is sooner."
     )
-    escalation: EscalationTier | None
+    escalation: KeyEscalation | None = Field(description="Null while the limit store can't be asked.")

@@ -3,11 +3,15 @@
 import pytest
 from django.test import Client
 from django.urls import resolve
+from ninja import Schema
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from images import routes as images_routes
+from images import schemas as images_schemas
 from images.api import api as ninja
 from images.errors import no_such_route
 from usage import api_routes, routes
+from usage import schemas as usage_schemas
 
 ROUTES = (*images_routes.ROUTES, *api_routes.ROUTES)
 
@@ -87,6 +91,32 @@ class TestOpenApi:
         ]
         assert len(names) == len(set(names))
 
+    def test_is_valid(self, document):
+        OpenAPIV31SpecValidator(document).validate()
+
+    def test_describes_every_schema_and_each_of_its_fields(self, document):
+        for name, schema in document["components"]["schemas"].items():
+            assert schema.get("description") or "enum" in schema, name
+            for field, told in schema.get("properties", {}).items():
+                assert told.get("description") or "$ref" in told, f"{name}.{field}"
+        for path, methods in document["paths"].items():
+            for operation in methods.values():
+                assert operation["description"], path
+                form = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {})
+                for field, told in form.get("schema", {}).get("properties", {}).items():
+                    assert told.get("description"), f"{path} {field}"
+                assert all(parameter["description"] for parameter in operation.get("parameters", []))
+
+    def test_takes_no_schema_for_another_of_the_same_name(self):
+        # ninja would show one of them in both places.
+        models = [
+            model
+            for module in (images_schemas, usage_schemas)
+            for model in vars(module).values()
+            if isinstance(model, type) and issubclass(model, Schema) and model is not Schema
+        ]
+        assert len({model.__name__ for model in models}) == len(set(models))
+
     def test_says_which_refusals_a_route_gives(self, document):
         given = document["paths"]["/api/v1/convert"]["post"]["responses"].keys()
         assert {"200", "202", "400", "401", "413", "415", "422", "429", "503"} <= given
@@ -107,3 +137,22 @@ def test_discovery_needs_no_key_and_lists_every_pair(path):
 def test_answers_of_the_api_carry_the_guards_headers():
     assert "X-RateLimit-Limit" in Client().get("/api/v1/conversions").headers
     assert "X-RateLimit-Limit" in Client().get("/api/v1/nothing").headers
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    "path", [route.path for route in ROUTES if route.method == "GET" and route.path[-1] != "/"]
+)
+def test_head_is_answered_as_get_without_the_body(path):
+    client = Client()
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (get.status_code, b"") == (200, b"")
+    assert {"X-RateLimit-Limit", "RateLimit"} <= head.headers.keys()
+    assert head["Content-Length"] if "Content-Length" in get else True
+
+
+@pytest.mark.usefixtures("store")
+def test_no_answer_is_for_a_cache():
+    client = Client()
+    for path in ("/api/v1/conversions", "/entitlements/me", "/api/v1/openapi.json", "/api/v1/nothing"):
+        assert client.get(path)["Cache-Control"] == "no-store"
