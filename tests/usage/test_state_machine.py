@@ -178,7 +178,8 @@ class Panel(RuleBasedStateMachine):
     def begin(self):
         self.model = self.world.begin_anew()
         self.sids = list(self.model.limits)
-        self.open = []  # what is admitted and hasn't ended: model's lease, admission, web, subject, route
+        self.open = []  # what is admitted and hasn't ended: model's lease, admission, web, subject
+        self.admitted_by = {}  # by the model's lease: the web's copy of the key, and the limits
         self.numbers = 0
         self.orders = {}  # by the model's: subject, cause
         self.sql_may_differ = True
@@ -193,6 +194,7 @@ class Panel(RuleBasedStateMachine):
         self.compare(sid, expected, answer, route)
         if isinstance(answer, Admission):
             self.open.append((lease, answer, web, sid))
+            self.admitted_by[lease] = self.model.webs[web].copies[sid], self.model.limits[sid]
         return answer
 
     def compare(self, sid, expected, answer, route):
@@ -206,10 +208,10 @@ class Panel(RuleBasedStateMachine):
                 wait = int(answer.headers["X-RateLimit-Reset"]) - self.model.now
                 assert int(answer.headers["Retry-After"]) == (1 if expected.is_concurrency else wait)
         if expected.answer is not None:
-            self.compare_headers(sid, expected.answer, answer.headers)
+            self.compare_headers(self.model.limits[sid], expected.answer, answer.headers)
 
-    def compare_headers(self, sid, shown, headers):
-        now, limits = self.model.now, self.model.limits[sid]
+    def compare_headers(self, limits, shown, headers):
+        now = self.model.now
         remaining = limits.minute - shown.minute_count
         reset = now - now % 60 + 60
         if limits.day is not None:
@@ -278,6 +280,27 @@ class Panel(RuleBasedStateMachine):
     def finish(self, which, failed):
         if self.open:
             self.end(which % len(self.open), failed=failed)
+
+    @rule(which=st.integers(0, 5), outcome=st.sampled_from(["queued", "saturated"]))
+    def view_refuses(self, which, outcome):
+        if self.open:
+            self.take_back(which % len(self.open), outcome)
+
+    @rule(web=webs, subject=subjects, times=st.integers(1, 7))
+    def requests_that_the_view_refuses(self, web, subject, times):
+        for _ in range(times):
+            if isinstance(self.request(web, self.sids[subject], "convert"), Admission):
+                self.take_back(-1, "queued")
+
+    def take_back(self, which, outcome):
+        lease, admission, web, sid = self.open.pop(which)
+        copy, limits = self.admitted_by[lease]
+        shown = self.model.take_back(self.model.webs[web], sid, copy, "convert", lease, outcome)
+        admission.refused_as = outcome
+        process = self.world.guards[web]
+        headers = process.headers_of(admission, self.world.environ(sid, *ROUTES["convert"]))
+        self.compare_headers(limits, shown, headers)
+        process.settle(admission, 429)
 
     @rule()
     def crash(self):

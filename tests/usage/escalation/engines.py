@@ -123,6 +123,18 @@ class Twin:
         """Whether the lease was still there. (What ran out is cleared away by the next decision.)"""
         return self.leases.pop(lease, None) is not None
 
+    def take_back(self, lease: str) -> int | None:
+        """Undo a charge; gives the Unix minute in which it was made, or `None` if its lease is gone."""
+        end = self.leases.pop(lease, None)
+        if end is None:
+            return None
+        charged = (end - LEASE_MS) // 1000
+        if self.minute[0] == charged // 60:
+            self.minute = self.minute[0], self.minute[1] - 1
+        if self.day[0] == charged // 86_400:
+            self.day = self.day[0], self.day[1] - 1
+        return charged // 60
+
     def begin(self) -> Answer:
         self._number += 1
         return self.charge(str(self._number))

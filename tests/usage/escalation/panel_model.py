@@ -234,11 +234,7 @@ class PanelModel:
                 self.waiting[sid, self.minute, route, outcome] += 1
                 return Expected(429, code_of(outcome))
         self.build(bucket_of(sid))
-        if (
-            self.announced[sid] > copy.revision
-            or self.tier_revision[sid] > copy.tier_revision
-            or self.ladder_revision > web.ladder_revision
-        ):
+        if self._is_stale(web, sid, copy):
             web.ladder_revision = self.ladder_revision
             copy = self._read(web, sid)
             if copy.status != ACTIVE:
@@ -260,6 +256,13 @@ class PanelModel:
             web.blocks[sid] = self.now, answer.until, outcome
         return Expected(429, code_of(outcome), answer)
 
+    def _is_stale(self, web: Web, sid: str, copy: Copy) -> bool:
+        return (
+            self.announced[sid] > copy.revision
+            or self.tier_revision[sid] > copy.tier_revision
+            or self.ladder_revision > web.ladder_revision
+        )
+
     def _read(self, web: Web, sid: str) -> Copy:
         status = self.status.get(sid, ACTIVE)
         keep = GOOD_SECONDS if status == ACTIVE else REFUSED_SECONDS
@@ -277,6 +280,17 @@ class PanelModel:
         if self.twins[sid].settle(lease) and failed:
             self.usage[sid, self.minute, route, "failed"] += 1
 
+    def take_back(self, web: Web, sid: str, copy: Copy, route: str, lease: str, outcome: str) -> Answer:
+        """A view refuses what was admitted by this copy of its key; gives how the subject stands then."""
+        minute = self.twins[sid].take_back(lease)
+        if minute is not None and self.now < minute * 60 + 60 + LATE:
+            self.usage[sid, minute, route, "admitted"] -= 1
+        self.build(bucket_of(sid))
+        if self._is_stale(web, sid, copy):
+            web.ladder_revision = self.ladder_revision
+        self.waiting[sid, self.minute, route, outcome] += 1
+        return self.look(sid)
+
     def bring_hits(self) -> None:
         oldest = (self.now - LATE) // 60
         for (sid, minute, route, outcome), n in self.waiting.items():
@@ -289,7 +303,7 @@ class PanelModel:
     def book(self, bucket: int, until: int) -> None:
         """Everything of a bucket up to a minute is in SQL."""
         for (sid, minute, route, outcome), n in self.usage.items():
-            if bucket_of(sid) == bucket and self.booked_until[bucket] < minute <= until:
+            if n and bucket_of(sid) == bucket and self.booked_until[bucket] < minute <= until:
                 counts = self.minutes.setdefault((sid, minute), Counter())
                 counts[outcome] += n
                 if outcome not in ("admitted", "failed"):
