@@ -1,6 +1,6 @@
-"""The API's addresses, at the root of the site because of the short routes."""
+"""The API's addresses, at the root of the site because of the short routes, and those of its docs."""
 
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
 from images.api import urls
 from images.errors import in_dialect, no_such_route
@@ -9,6 +9,7 @@ from images.openapi import answer_document
 urlpatterns = [
     *urls(),
     path("api/v1/openapi.json", in_dialect(answer_document)),
+    path("docs/", include("images.docs.urls")),
     # What is left below the API's prefixes is a refusal, not a page.
     # A path may have a newline in it, which neither `.` nor `$` would take for what it is.
     re_path(r"^(?:api|convert|compress|conversions|entitlements/me|job)(?:/(?s:.*))?\Z", no_such_route),

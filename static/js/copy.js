@@ -1,10 +1,9 @@
-/* The page with a secret on it: copies it, and asks before it is left uncopied. Without this the text can be
-   selected, and nothing asks. */
+/* Buttons that copy a text, by its element's id in data-copy. A page with a secret on it also asks before it is
+   left uncopied. Without this the text can be selected, and nothing asks. */
 (() => {
   "use strict";
   const secret = document.getElementById("secret");
   const said = document.getElementById("copied");
-  if (!secret) return;
   let isCopied = false;
 
   const select = (element) => {
@@ -38,6 +37,8 @@
       setTimeout(() => { words.textContent = before; }, 4000);
     });
   }
+
+  if (!secret) return;
 
   // By hand is as good.
   document.addEventListener("copy", () => {
