@@ -6,6 +6,7 @@ stops the process with one sentence that names the variable.
 
 import json
 import os
+import re
 import secrets
 import warnings
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from django.core.validators import validate_email
 from redis import ConnectionPool
 
 from koalapanel.made_once import made_once
+from koalapanel.s3_url import checked_s3_url
 from koalapanel.signing_key import checked
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -96,8 +98,8 @@ def read_environment() -> Environment:
         WEB_THREADS=_positive(env, "WEB_THREADS", 32),
         WORKER_PROCESSES=_positive(env, "WORKER_PROCESSES", 2),
         WEBHOOK_ALLOW_LOOPBACK=_yes_or_no("WEBHOOK_ALLOW_LOOPBACK", False),
-        X_ACCEL_PREFIX=env.str("X_ACCEL_PREFIX", default=""),
-        S3_URL=env.str("S3_URL", default=""),
+        X_ACCEL_PREFIX=_x_accel_prefix("X_ACCEL_PREFIX"),
+        S3_URL=checked_s3_url(env.str("S3_URL", default="").strip()),
         KEYS_PER_ACCOUNT=_positive(env, "KEYS_PER_ACCOUNT", 20),
         REQUIRE_STAFF_MFA=_yes_or_no("REQUIRE_STAFF_MFA", False),
         OIDC_SIGNING_KEY=_signing_key("OIDC_SIGNING_KEY"),
@@ -188,6 +190,18 @@ def _networks(texts: list[str]) -> list[IPv4Network | IPv6Network]:
         return [ip_network(text.strip()) for text in texts if text.strip()]
     except ValueError as error:
         raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}.") from None
+
+
+def _x_accel_prefix(name: str) -> str:
+    """A location of nginx, as in `/protected/`; empty without."""
+    text = os.environ.get(name, "").strip()
+    if text and not re.fullmatch(r"/([A-Za-z0-9_-]+/)+", text):
+        raise ImproperlyConfigured(
+            f"{name} must begin and end with a slash, as in /protected/, not be {text!r}."
+        )
+    if text and os.environ.get("S3_URL", "").strip():
+        raise ImproperlyConfigured(f"{name} has nothing to hand out where S3_URL is set: unset one of them.")
+    return text
 
 
 def _yes_or_no(name: str, default: bool) -> bool:

@@ -8,6 +8,7 @@ from csp.constants import NONE, SELF
 from django.utils.functional import SimpleLazyObject
 
 from koalapanel.env import BASE_DIR, read_environment
+from koalapanel.s3_url import s3_options
 from koalapanel.signing_key import private_keys
 
 # Lets classes name their model in brackets, as the type checker reads them: `ModelAdmin[Tier]`.
@@ -139,18 +140,22 @@ CACHES = {
 }
 RATELIMIT_USE_CACHE = "endpoint_limits"
 
-STORAGES = {
+# nginx, which hands out files by X-Accel-Redirect, reads them as a member of our group.
+_FILES, _FOLDERS = (0o640, 0o750) if X_ACCEL_PREFIX else (0o600, 0o700)
+STORAGES: dict[str, dict[str, object]] = {
     # Uploads and results: never served by path, only through a download's token.
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {
             "location": VAR_DIR / "files",
-            "file_permissions_mode": 0o600,
-            "directory_permissions_mode": 0o700,
+            "file_permissions_mode": _FILES,
+            "directory_permissions_mode": _FOLDERS,
         },
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+if S3_URL:
+    STORAGES["default"] = {"BACKEND": "images.bucket.Bucket", "OPTIONS": s3_options(S3_URL)}
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]

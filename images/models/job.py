@@ -1,5 +1,6 @@
 """A job: one picture to convert, from its upload to its result or its error."""
 
+import logging
 import re
 import secrets
 import string
@@ -10,6 +11,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.db.models.fields.files import FieldFile
 from django.db.models.signals import post_delete, pre_delete
 from django.dispatch import receiver
 from django.utils import timezone
@@ -18,6 +20,8 @@ from images.formats import OUTPUTS
 from images.models.account_queue import AccountQueue
 from images.orders import Outcome
 from usage.subjects import Subject
+
+logger = logging.getLogger(__name__)
 
 ALPHABET = string.digits + string.ascii_letters
 # How long a job that has ended can still be asked for; its result is gone much earlier.
@@ -223,14 +227,23 @@ class Job(models.Model):
 
     def forget_source(self) -> None:
         """Remove the upload. The file goes first: a row without its file is found again, not the reverse."""
-        if self.source:
-            self.source.delete(save=False)
+        if self._removed(self.source):
             Job.objects.filter(pk=self.pk).update(source="")
 
     def forget_result(self) -> None:
-        if self.result:
-            self.result.delete(save=False)
+        if self._removed(self.result):
             Job.objects.filter(pk=self.pk).update(result="")
+
+    def _removed(self, file: FieldFile) -> bool:
+        if not file:
+            return False
+        try:
+            file.delete(save=False)
+        except OSError as error:
+            # Whatever this is the end of is no worse for it: the cleaning finds the file by its row.
+            logger.warning("A file of %s can't be removed yet: %s", self, error)
+            return False
+        return True
 
     def _end(self, status: Status, **fields: object) -> bool:
         ended = self._move(status, ended_at=timezone.now(), **fields)
@@ -270,4 +283,5 @@ def remove_files(instance: Job, **kwargs: object) -> None:
     """Files go with their row, however that goes (an account that is deleted takes its jobs with it)."""
     for file in (instance.source, instance.result):
         if file:
-            transaction.on_commit(partial(file.delete, save=False))
+            # Robust: a storage that is away leaves a file without a row, and fails nobody.
+            transaction.on_commit(partial(file.delete, save=False), robust=True)

@@ -5,6 +5,7 @@ import sys
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from koalapanel import s3_url
 from koalapanel.env import BASE_DIR, LONGEST_SOCKET_PATH, Environment, read_environment, store_socket
 from tests.panel import environment
 
@@ -70,6 +71,19 @@ def test_made_up_secrets_are_kept_for_their_owner_alone(monkeypatch, tmp_path):
         ("DATABASE_URL", "nope", "DATABASE_URL is no address of a kind we know."),
         ("REDIS_URL", "nope", "REDIS_URL is no address of a kind we know."),
         ("LIMITS_URL", "http://cache", "LIMITS_URL is no address of a kind we know."),
+        ("X_ACCEL_PREFIX", "protected", "X_ACCEL_PREFIX must begin and end with a slash, as in /protected/"),
+        ("X_ACCEL_PREFIX", "/a/../b/", "X_ACCEL_PREFIX must begin and end with a slash, as in /protected/"),
+        ("S3_URL", "koala-files", "S3_URL must look like s3://BUCKET, without credentials"),
+        ("S3_URL", "s3://[", "S3_URL must look like s3://BUCKET."),
+        ("S3_URL", "s3://KEY:SECRET@koala-files", "S3_URL must look like s3://BUCKET, without credentials"),
+        ("S3_URL", "s3://koala-files/../other", "S3_URL: a prefix may have letters, digits, - and _"),
+        ("S3_URL", "s3://koala-files?acl=public-read", "S3_URL takes endpoint_url, region_name, addressing_"),
+        ("S3_URL", "s3://koala-files?location=x", "S3_URL takes endpoint_url, region_name, addressing_"),
+        (
+            "S3_URL",
+            "s3://koala-files?endpoint_url=ftp://x",
+            "S3_URL: endpoint_url is none that we",
+        ),
         ("OIDC_SIGNING_KEY", "secret", "OIDC_SIGNING_KEY holds no private key in PEM form."),
         ("VAR_DIR", "/" + "v" * 99, "VAR_DIR is too long a path for a socket"),
     ],
@@ -83,6 +97,40 @@ def test_a_value_that_is_wrong_is_named(monkeypatch, tmp_path, name, value, comp
 
     with pytest.raises(ImproperlyConfigured, match="^" + re.escape(complaint)):
         read_environment()
+
+
+def test_a_bucket_and_nginx_cannot_both_serve_the_files(monkeypatch, tmp_path):
+    told = {"VAR_DIR": str(tmp_path), "S3_URL": "s3://koala-files", "X_ACCEL_PREFIX": "/protected/"}
+    for variable, text in told.items():
+        monkeypatch.setenv(variable, text)
+
+    with pytest.raises(ImproperlyConfigured, match=r"^X_ACCEL_PREFIX has nothing to hand out where S3_URL"):
+        read_environment()
+
+
+def test_a_bucket_without_its_packages_is_refused_with_the_command_that_helps(monkeypatch, tmp_path):
+    monkeypatch.setenv("VAR_DIR", str(tmp_path))
+    monkeypatch.setenv("S3_URL", "s3://koala-files")
+    monkeypatch.setattr(s3_url, "find_spec", lambda name: None)
+
+    with pytest.raises(ImproperlyConfigured, match=r"^S3_URL needs .* run `uv sync --inexact --group s3`\.$"):
+        read_environment()
+
+
+def test_a_bucket_is_where_files_are_kept(tmp_path):
+    told = environment(
+        VAR_DIR=str(tmp_path), S3_URL="s3://koala-files/panel?endpoint_url=http://127.0.0.1:9000"
+    )
+    ask = "from django.core.files.storage import default_storage as files; print(files.url('out/x'))"
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", ask],
+        cwd=BASE_DIR,
+        env=told | {"AWS_ACCESS_KEY_ID": "koala", "AWS_SECRET_ACCESS_KEY": "eucalyptus"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("http://127.0.0.1:9000/koala-files/panel/out/x?X-Amz-Algorithm=")
 
 
 def test_no_secret_is_made_up_for_servers_of_ones_own(monkeypatch, tmp_path):
