@@ -4,7 +4,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 
 from images.queue import attempts, cleaning, mending, orphans, recovering, waking
-from images.webhooks import sending
+from images.webhooks import keeping, sending
 from images.webhooks.waking import SEND_WEBHOOKS
 
 
@@ -23,6 +23,11 @@ def give_jobs_back(**signal: object) -> None:
 @shared_task(name=SEND_WEBHOOKS, acks_late=False, time_limit=sending.HARD_LIMIT)
 def send_webhooks() -> None:
     sending.send_what_is_due()
+
+
+@shared_task
+def forget_old_webhooks() -> None:
+    keeping.forget_what_is_old()
 
 
 @shared_task

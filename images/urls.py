@@ -1,4 +1,4 @@
-"""The API's addresses, at the root of the site because of the short routes, and those of its docs."""
+"""The API's addresses, at the root of the site because of the short routes, those of its docs and webhooks."""
 
 from django.urls import include, path, re_path
 
@@ -10,6 +10,7 @@ urlpatterns = [
     *urls(),
     path("api/v1/openapi.json", in_dialect(answer_document)),
     path("docs/", include("images.docs.urls")),
+    path("webhooks/", include("images.webhooks.urls")),
     # What is left below the API's prefixes is a refusal, not a page.
     # A path may have a newline in it, which neither `.` nor `$` would take for what it is.
     re_path(r"^(?:api|convert|compress|conversions|entitlements/me|job)(?:/(?s:.*))?\Z", no_such_route),

@@ -207,6 +207,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "forget old webhooks": {
+        "task": "images.tasks.forget_old_webhooks",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
     "book closed minutes": {
         "task": "usage.book_closed_minutes",
         "schedule": 10.0,
@@ -383,5 +388,8 @@ LOGGING = {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         # Not a line for each 4xx: refusals are counted, and a client that hammers must not fill the disk.
         "django.request": {"level": "ERROR"},
+        # Nor for each webhook that a receiver, or its name, makes trouble for: the delivery log says what.
+        "urllib3": {"level": "ERROR"},
+        "requests_hardened": {"level": "ERROR"},
     },
 }

@@ -4,6 +4,7 @@ import secrets
 import string
 from datetime import datetime
 from typing import Self
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import models
@@ -69,7 +70,9 @@ class WebhookEndpoint(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.url
+        """Its host alone: that is for staff and their log, and addresses may hold what opens them."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
 
 
 class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
@@ -79,6 +82,11 @@ class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
     def due(self, now: datetime) -> Self:
         """Those to be sent, the longest due first; also one whose sender was not heard of again."""
         return self.filter(next_attempt_at__lte=now).order_by("next_attempt_at", "pk")
+
+    def end_waiting(self, endpoint: WebhookEndpoint, note: str) -> int:
+        """Give up what waits for this address, but for what is being sent; gives how many."""
+        waiting = self.filter(endpoint=endpoint, status=WebhookDelivery.Status.WAITING)
+        return waiting.update(status=WebhookDelivery.Status.FAILED, next_attempt_at=None, note=note)
 
 
 class WebhookDelivery(models.Model):
@@ -173,6 +181,12 @@ class WebhookDelivery(models.Model):
         self._claimed().update(
             status=self.Status.FAILED, next_attempt_at=None, attempts=F("attempts") + attempted, note=note
         )
+
+    def begin_again(self, now: datetime) -> None:
+        """Due now, with all of its attempts before it; call while it is locked."""
+        self.status, self.attempts, self.next_attempt_at = self.Status.WAITING, 0, now
+        self.delivered_at, self.note = None, ""
+        self.save(update_fields=["status", "attempts", "next_attempt_at", "delivered_at", "note"])
 
     def _claimed(self) -> WebhookDeliveryQuerySet:
         return WebhookDelivery.objects.filter(

@@ -47,7 +47,7 @@ def _found_or_made(owner_id: int, url: str) -> WebhookEndpoint:
             owner_id=owner_id, url_digest=digest, defaults={"url": url}
         )
     if endpoint.disabled_at is not None:
-        raise _refusal(f"Sending to this webhook_url is switched off. Switch it on again at {page()}")
+        raise _refusal(f"This webhook_url is disabled. Enable it again at {page()}")
     if endpoint.last_used_at < now - USES_NOTED_EVERY:
         WebhookEndpoint.objects.filter(pk=endpoint.pk).update(last_used_at=now)
     return endpoint
@@ -66,10 +66,10 @@ def _make_room(owner_id: int) -> None:
     mine = WebhookEndpoint.objects.filter(owner_id=owner_id)
     if mine.count() < MOST_ENDPOINTS:
         return
-    # Those that are switched off go last: they would come back switched on.
+    # Those that are disabled go last: they would come back enabled.
     idle = mine.filter(last_used_at__lt=timezone.now() - KEPT_AFTER_USE).idle()
-    for switched_on in (True, False):
-        oldest = idle.filter(disabled_at__isnull=switched_on).order_by("last_used_at").first()
+    for is_enabled in (True, False):
+        oldest = idle.filter(disabled_at__isnull=is_enabled).order_by("last_used_at").first()
         if oldest is not None:
             oldest.delete()
             return

@@ -34,7 +34,7 @@ LOOKS_EVERY = 0.1
 
 GONE = 410
 NO_JOB = "The job was removed, a day after its end."
-SWITCHED_OFF = "The address was switched off."
+DISABLED = "The address was disabled."
 GONE_MEANWHILE = "The address answered 410 Gone to another event."
 UNREADABLE = "The secret can't be read since the server's SECRET_KEY was changed: rotate it."
 UNMADE = "It can't be made: a fault of ours, which is in our log."
@@ -104,7 +104,7 @@ class _Run:
     def _begin(self, delivery: WebhookDelivery, threads: ThreadPoolExecutor) -> bool:
         """Have a thread make the attempt; `False` where there is nothing to be sent."""
         if delivery.endpoint.disabled_at is not None:
-            delivery.give_up(SWITCHED_OFF, attempted=False)
+            delivery.give_up(DISABLED, attempted=False)
             return False
         if delivery.job is None:
             delivery.give_up(NO_JOB, attempted=False)
@@ -156,7 +156,7 @@ def _book(attempt: Attempt, answer: Answer) -> None:
             delivery.book_as_delivered(now)
         elif answer.status_code == GONE:
             delivery.give_up()
-            _switch_off(delivery.endpoint, now)
+            _disable(delivery.endpoint, now)
         elif next_at := schedule.next_attempt(delivery.attempts + 1, now, answer.retry_after):
             delivery.postpone(next_at)
         else:
@@ -164,9 +164,7 @@ def _book(attempt: Attempt, answer: Answer) -> None:
             logger.info("%s was given up after its last attempt", delivery)
 
 
-def _switch_off(endpoint: WebhookEndpoint, now: datetime) -> None:
+def _disable(endpoint: WebhookEndpoint, now: datetime) -> None:
     """It says itself that nobody listens any more: nothing else is sent there until a person says so."""
     WebhookEndpoint.objects.filter(pk=endpoint.pk, disabled_at=None).update(disabled_at=now, is_gone=True)
-    WebhookDelivery.objects.filter(endpoint=endpoint, status=WebhookDelivery.Status.WAITING).update(
-        status=WebhookDelivery.Status.FAILED, next_attempt_at=None, note=GONE_MEANWHILE
-    )
+    WebhookDelivery.objects.end_waiting(endpoint, GONE_MEANWHILE)

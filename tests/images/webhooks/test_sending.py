@@ -183,7 +183,7 @@ def test_every_2xx_is_success(owe, receiver, status):
     assert state_of(delivery) == ("delivered", 1)
 
 
-def test_410_switches_the_address_off_and_ends_what_waits_for_it(owe, receiver, olivia):
+def test_410_disables_the_address_and_ends_what_waits_for_it(owe, receiver, olivia):
     receiver.answer = 500
     waits = owe(receiver.url)
     send_what_is_due()
@@ -199,7 +199,7 @@ def test_410_switches_the_address_off_and_ends_what_waits_for_it(owe, receiver, 
     # A job that was under way owes its event all the same: it ends at once.
     late = owe(receiver.url)
     assert send_what_is_due() == 0
-    assert (state_of(late), late.note) == (("failed", 0), sending.SWITCHED_OFF)
+    assert (state_of(late), late.note) == (("failed", 0), sending.DISABLED)
     assert len(receiver.received) == 2
 
 
