@@ -68,7 +68,9 @@ def attempt(job: Job) -> None:
         except Exception:
             # Storage, most likely. Whatever it is: who submitted the job is to hear of an end.
             log.exception("Nothing came of %s, on our side", job)
-            fail(job, OUR_FAULT)
+            # Read again: what failed may have been the booking of its success.
+            if running := Job.objects.filter(pk=job.pk, attempts=job.attempts).first():
+                fail(running, OUR_FAULT)
 
 
 def _convert(source: IO[bytes], made: IO[bytes], job: Job) -> Outcome:
@@ -117,15 +119,12 @@ def _interrupted(job: Job, end: box.Stopped | box.Killed) -> None:
 
 
 def _succeed(job: Job, outcome: Outcome) -> None:
-    done = False
-    try:
-        with transaction.atomic():
-            done = job.succeed(outcome)
-            if done:
-                downloads.grant(job)
-                owing.owe(job)
-    finally:
-        if not done:
-            job.result.delete(save=False)
+    with transaction.atomic():
+        done = job.succeed(outcome)
+        if done:
+            downloads.grant(job)
+            owing.owe(job)
     if done:
         after_the_end(job)
+    else:
+        job.result.delete(save=False)

@@ -5,8 +5,12 @@ Whichever comes first, the token is there for the other; where nobody waits, it 
 """
 
 import logging
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from django.conf import settings
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
@@ -29,8 +33,39 @@ def tell(job_id: str) -> None:
         log.warning("Cannot tell that %s has ended: %s", job_id, error)
 
 
+class _Waiting:
+    """How many requests of this process wait, so that those that don't find a thread to serve them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    @contextmanager
+    def place(self) -> Iterator[bool]:
+        """Whether one more may wait meanwhile: half of the web threads do, at most."""
+        with self._lock:
+            may_wait = self._count < settings.WEB_THREADS // 2
+            self._count += may_wait
+        try:
+            yield may_wait
+        finally:
+            with self._lock:
+                self._count -= may_wait
+
+
+_waiting = _Waiting()
+
+
 def wait(job_id: str, seconds: float) -> bool:
-    """Whether the end was told within `seconds`. Holds one of the pool's connections meanwhile."""
+    """Whether the end was told within `seconds`. Holds one of the pool's connections meanwhile.
+
+    `False` at once where half of the web threads wait already, or the store is away.
+    """
+    with _waiting.place() as may_wait:
+        return may_wait and _wait(job_id, seconds)
+
+
+def _wait(job_id: str, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     try:
         store = get_redis_connection("default")

@@ -113,7 +113,8 @@ def jobs() -> Component:
         *("--queues", "images", "--pool", "threads", "--concurrency", str(processes)),
         *("--without-gossip", "--without-mingle"),
     ]
-    return Component("jobs", command, f"celery, jobs at once {processes}", stop_seconds=3)
+    says = f"celery, jobs at once {processes}"
+    return Component("jobs", command, says, stop_seconds=3, unsaid=("Warm shutdown",))
 
 
 def beat() -> Component:

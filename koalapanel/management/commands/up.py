@@ -54,6 +54,7 @@ class Command(BaseCommand):
         os.environ["VAR_DIR"] = str(var_dir)
         os.environ["PYTHONUNBUFFERED"] = "1"
         os.environ.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser")
+        os.environ["CELERY_SKIP_CHECKS"] = "1"  # this command has run them all, once for everybody
         base_url = os.environ.setdefault("BASE_URL", f"http://{address.reachable(host)}:{port}").rstrip("/")
 
         embedded = "REDIS_URL" not in os.environ

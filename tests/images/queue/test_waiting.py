@@ -1,6 +1,8 @@
 """A request that waits for its job to end."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -53,3 +55,26 @@ def test_every_end_is_told(api, end):
     job = submit(api)
     assert end(job)
     assert endings.wait(job.pk, 1)
+
+
+def test_half_of_the_web_threads_wait_at_most_so_that_the_others_serve(settings):
+    settings.WEB_THREADS = 6
+    with ThreadPoolExecutor(3) as threads:
+        waiting = [threads.submit(endings.wait, f"job_{number}", 20) for number in range(3)]
+        while endings._waiting._count < 3:
+            time.sleep(0.01)
+        before = time.monotonic()
+        assert not endings.wait("job_late", 20)
+        assert time.monotonic() - before < 1
+        for number in range(3):
+            endings.tell(f"job_{number}")
+        assert [one.result() for one in waiting] == [True] * 3
+    endings.tell("job_late")
+    assert endings.wait("job_late", 20)
+
+
+def test_a_request_that_may_not_wait_is_answered_with_202_at_once(api, settings):
+    settings.WEB_THREADS, settings.JOB_WAIT_SECONDS = 1, 20
+    before = time.monotonic()
+    assert convert_short(api, draw(1, (30, 20), "png")).status_code == 202
+    assert time.monotonic() - before < 2
