@@ -7,7 +7,9 @@ class ImagesConfig(AppConfig):
     def ready(self) -> None:
         from images import (
             closed_accounts,  # noqa: F401  (connects its signal receiver)
+            job_counts,
             routes,
         )
 
+        job_counts.register()
         routes.register()

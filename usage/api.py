@@ -43,7 +43,7 @@ def usage(request: ApiRequest) -> schemas.Usage:
         key=subject.key_start or None,
         tier=subject.tier,
         limits=schemas.LimitsInForce(**subject.limits._asdict()),
-        quotas=[_quota(quota, standing.live) for quota in standing.quotas],
+        quotas=[_quota(quota) for quota in standing.quotas],
         escalation=_escalation(standing.footing) if standing.footing.is_known else None,
         hits_24h=schemas.RecentHits(
             total=standing.hits.total,
@@ -68,12 +68,12 @@ def _series(subject: Subject, standing: Standing) -> Series:
     return series_of(subject.id, now, live=False)
 
 
-def _quota(quota: Quota, live: bool) -> schemas.QuotaState:
+def _quota(quota: Quota) -> schemas.QuotaState:
     return schemas.QuotaState(
         kind=quota.kind,
-        used=quota.used if live else None,
+        used=quota.used,
         limit=quota.limit,
-        left=quota.left if live else None,
+        left=quota.left,
         resets_at=quota.resets_at,
     )
 

@@ -8,6 +8,7 @@ from django.utils.text import Truncator
 from accounts.models import ApiKey
 from usage.escalation.footing import Footing
 from usage.escalation.ladder import COOLDOWN, WARNED
+from usage.limits.kinds import JobKind
 from usage.standing import Quota, Standing
 
 REVOKED = "this key is refused for good. Give its clients another one."
@@ -21,6 +22,7 @@ REFUSED_LATELY = "requests over a limit were refused lately."
 PROBATION = "staff reactivated this key, and its tier is remembered for a while."
 BLOCK_IS_OVER = "the block is over, but its tier is remembered for a while."
 CLEAR = "Every limit of this key has room."
+BUSY = "As many jobs run as may at once; what waits is next."
 
 DROPS = "it drops by one"
 LONGEST_REASON = 200  # characters; the ladder below has all of it
@@ -30,11 +32,13 @@ USED_UP = {
     "minute": "this minute's requests are used up.",
     "day": "today's requests are used up.",
     "concurrent": "as many requests are in flight as may be at once.",
+    "queued": "the queue of jobs is full.",
 }
 ALMOST = {
     "minute": "this minute's requests are almost used up.",
     "day": "today's requests are almost used up.",
     "concurrent": "almost as many requests are in flight as may be at once.",
+    "queued": "the queue of jobs is almost full.",
 }
 
 
@@ -78,7 +82,8 @@ def headline_of(key: ApiKey, standing: Standing) -> Headline:
         return Headline("near", "Warned:", ALMOST[near.kind], near.resets_at)
     if footing.escalation == WARNED:
         return Headline("near", "Warned:", REFUSED_LATELY, footing.eases_at)
-    return Headline("ok", "All clear.", CLEAR)
+    is_busy = any(quota.kind is JobKind.PARALLEL and quota.level == "full" for quota in standing.quotas)
+    return Headline("ok", "All clear.", BUSY if is_busy else CLEAR)
 
 
 def _suspended(footing: Footing) -> Headline:
@@ -89,6 +94,8 @@ def _suspended(footing: Footing) -> Headline:
 
 
 def _longest(quotas: list[Quota], level: str) -> Quota | None:
-    """The quota that stays at `level` for longest: the day before the minute before the concurrency."""
-    order = ("day", "minute", "concurrent")
-    return min((q for q in quotas if q.level == level), key=lambda q: order.index(q.kind), default=None)
+    """The quota that stays at `level` for longest: the day before the minute before the queue before the
+    concurrency. Not that of running jobs, which refuses nothing: the next ones wait."""
+    order = ("day", "minute", "queued", "concurrent")
+    found = [quota for quota in quotas if quota.level == level and quota.kind in order]
+    return min(found, key=lambda quota: order.index(quota.kind), default=None)

@@ -89,9 +89,11 @@ class LimitsInForce(Schema):
 
 
 class QuotaState(Schema):
-    """One limit on requests."""
+    """One limit, on requests or on jobs."""
 
-    kind: str = Field(examples=["day"], description="Which: `minute`, `day` or `concurrent`.")
+    kind: str = Field(
+        examples=["day"], description="`minute`, `day` or `concurrent` requests; `parallel` or `queued` jobs."
+    )
     used: int | None = Field(examples=[188], description="Now. Null while the counters can't be read.")
     limit: int | None = Field(examples=[1000], description="Null is no limit.")
     left: int | None = Field(examples=[812], description="Null without a limit, too.")
@@ -184,6 +186,13 @@ class KeyToValidate(Schema):
     address: str | None = Field(
         default=None,
         max_length=45,
+        json_schema_extra={
+            "anyOf": [
+                {"type": "string", "format": "ipv4"},
+                {"type": "string", "format": "ipv6"},
+                {"type": "null"},
+            ]
+        },
         examples=["203.0.113.7"],
         description="An IP address to hold the key's allow-list against.",
     )

@@ -18,8 +18,9 @@ from usage.escalation.footing import Footing, Reason, footing_of, remembered_foo
 from usage.escalation.history import Happening
 from usage.escalation.ladder import WARNED, Ladder
 from usage.escalation.policy import read_ladder
+from usage.job_counts import job_counts_of
 from usage.limits.decision import Decision
-from usage.limits.kinds import Kind
+from usage.limits.kinds import JobKind, Kind
 from usage.limits.link import LimitStoreDown
 from usage.limits.outcomes import ADMITTED, BY_THE_LADDER
 from usage.limits.store import limit_store
@@ -31,32 +32,38 @@ from usage.subjects import Subject
 NEAR = 80  # per cent of a limit from which a quota counts as nearly used up
 RECENT_HITS = 50
 RECENT_CHANGES = 20
-SHOWN = (Kind.DAY, Kind.MINUTE, Kind.CONCURRENT)  # in the order of the page
 HITS_PERIOD = DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """One limit: how much of it is used, when it is all back, and where its number comes from."""
+    """One limit: how much of it is used, when it is all back, and where its number comes from.
 
-    kind: Kind
-    used: int
+    `used` is `None` while the limit store, which counts it, can't be asked.
+    """
+
+    kind: Kind | JobKind
+    used: int | None
     limit: int | None
     resets_at: datetime | None
     source: str
 
     @property
     def left(self) -> int | None:
-        return None if self.limit is None else max(0, self.limit - self.used)
+        return None if self.limit is None or self.used is None else max(0, self.limit - self.used)
 
     @property
     def percent(self) -> int:
-        """Used, in whole per cent from 0 to 100; nothing of no limit."""
-        return 0 if self.limit is None else min(100, self.used * 100 // self.limit)
+        """Used, in whole per cent from 0 to 100; nothing of no limit, and of what isn't known."""
+        if self.limit is None or self.used is None:
+            return 0
+        return min(100, self.used * 100 // self.limit) if self.limit else 100
 
     @property
     def level(self) -> str:
-        """`ok`, `near` or `full`."""
+        """`ok`, `near`, `full` or `unknown`."""
+        if self.used is None:
+            return "unknown"
         if self.left == 0:
             return "full"
         return "near" if self.percent >= NEAR else "ok"
@@ -92,9 +99,10 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A subject at one moment. `live` is false when the limit store can't be asked: counts are unknown.
+    """A subject at one moment. `live` is false when the limit store can't be asked: its counts are unknown.
 
-    `history` has the newest changes of its place on the ladder, the newest first.
+    `quotas` are in the order of the page; `history` has the newest changes of its place on the ladder, the
+    newest first.
     """
 
     quotas: list[Quota]
@@ -113,8 +121,8 @@ def standing_of_key(key: ApiKey) -> Standing:
     )
 
 
-def standing_of(subject: Subject, source: Callable[[Kind], str] = lambda kind: "") -> Standing:
-    """The subject's standing by the limits it has; five queries and three round trips.
+def standing_of(subject: Subject, source: Callable[[str], str] = lambda kind: "") -> Standing:
+    """The subject's standing by the limits it has; six queries and three round trips.
 
     `source` tells where a limit's number comes from.
     """
@@ -127,7 +135,7 @@ def standing_of(subject: Subject, source: Callable[[Kind], str] = lambda kind: "
     except (LimitStoreDown, redis.RedisError):
         now = datetime.now(UTC)
         return Standing(
-            quotas=[Quota(kind, 0, getattr(subject.limits, kind), None, source(kind)) for kind in SHOWN],
+            quotas=_quotas(subject, None, source),
             hits=_booked_hits(subject.id, now - HITS_PERIOD, now),
             footing=remembered_footing(subject, int(now.timestamp()), ladder, events),
             history=_history(events, ladder),
@@ -138,7 +146,7 @@ def standing_of(subject: Subject, source: Callable[[Kind], str] = lambda kind: "
     if footing.escalation == WARNED:
         footing = replace(footing, why=_why_warned(hits))
     return Standing(
-        quotas=_quotas(decision, source),
+        quotas=_quotas(subject, decision, source),
         hits=hits,
         footing=footing,
         history=_history(events, ladder),
@@ -162,15 +170,23 @@ def _why_warned(hits: Hits) -> Reason | None:
     return Reason(f"{requests} refused in one minute, over the {newest[0].kind}'s limit.", newest[0].at)
 
 
-def _quotas(decision: Decision, source: Callable[[Kind], str]) -> list[Quota]:
-    used = {
-        Kind.DAY: (decision.day_count, time_of(decision.day_end)),
-        Kind.MINUTE: (decision.minute_count, time_of(decision.minute_end)),
-        Kind.CONCURRENT: (decision.in_flight, None),
-    }
+def _quotas(subject: Subject, decision: Decision | None, source: Callable[[str], str]) -> list[Quota]:
+    """Of requests, as the limit store counts them (`None`: it can't be asked), and of jobs."""
+    used: dict[Kind | JobKind, int | None] = dict.fromkeys((Kind.DAY, Kind.MINUTE, Kind.CONCURRENT))
+    resets_at: dict[Kind | JobKind, datetime] = {}
+    if decision is not None:
+        used = {
+            Kind.DAY: decision.day_count,
+            Kind.MINUTE: decision.minute_count,
+            Kind.CONCURRENT: decision.in_flight,
+        }
+        resets_at = {Kind.DAY: time_of(decision.day_end), Kind.MINUTE: time_of(decision.minute_end)}
+    jobs = job_counts_of(subject)
+    if jobs is not None:
+        used |= {JobKind.PARALLEL: jobs.running, JobKind.QUEUED: jobs.queued}
     return [
-        Quota(kind, used[kind][0], getattr(decision.limits, kind), used[kind][1], source(kind))
-        for kind in SHOWN
+        Quota(kind, count, getattr(subject.limits, kind), resets_at.get(kind), source(kind))
+        for kind, count in used.items()
     ]
 
 

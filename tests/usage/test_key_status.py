@@ -38,7 +38,7 @@ def test_it_tells_the_limits_in_force_and_what_is_used(issue, driven_clock, caps
         "secrets": [{"start": key.start, "retires_at": None, "last_used_at": None}],
         "limits": {"minute": 2, "day": 1000, "concurrent": 5, "parallel": 3, "queued": 200},
         "overrides": ["minute"],
-        "usage": {"day": 2, "minute": 2, "concurrent": 2},
+        "usage": {"day": 2, "minute": 2, "concurrent": 2, "parallel": 0, "queued": 0},
         "hits_24h": 1,
         "escalation": {
             "tier": 1,

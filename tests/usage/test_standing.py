@@ -4,6 +4,7 @@ import pytest
 
 from accounts.models import Tier
 from tests.usage.books.test_booking import hit
+from usage import job_counts
 from usage.limits.store import limit_store
 from usage.models import EscalationPolicy
 from usage.standing import standing_of, standing_of_key
@@ -16,7 +17,7 @@ def test_a_standing_is_what_the_limiter_counts(issue, driven_clock):
     key, _ = issue(minute_override=4)
     hit(key, 7)
     standing = standing_of_key(key)
-    day, minute, concurrent = standing.quotas
+    day, minute, concurrent, *_ = standing.quotas
     assert (minute.used, minute.limit, minute.left, minute.level, minute.source) == (
         4,
         4,
@@ -52,4 +53,22 @@ def test_without_the_store_a_standing_knows_what_is_booked_and_says_so(issue, dr
     monkeypatch.setattr(limit_store(), "_threads", type(limit_store()._threads)())
     standing = standing_of_key(key)
     assert (standing.live, standing.hits.total) == (False, 0)
-    assert [quota.limit for quota in standing.quotas] == [1000, 30, 5]
+    assert [(quota.kind, quota.used, quota.limit, quota.level) for quota in standing.quotas] == [
+        ("day", None, 1000, "unknown"),
+        ("minute", None, 30, "unknown"),
+        ("concurrent", None, 5, "unknown"),
+        ("parallel", 0, 3, "ok"),  # SQL knows
+        ("queued", 0, 200, "ok"),
+    ]
+
+
+def test_a_limit_of_nothing_is_full(issue, driven_clock):
+    key, _ = issue(concurrent_override=0)
+    (nothing,) = [quota for quota in standing_of_key(key).quotas if quota.limit == 0]
+    assert (nothing.level, nothing.percent, nothing.left) == ("full", 100, 0)
+
+
+def test_an_app_without_jobs_shows_none(issue, driven_clock, monkeypatch):
+    monkeypatch.setattr(job_counts, "_provider", None)
+    key, _ = issue()
+    assert [quota.kind for quota in standing_of_key(key).quotas] == ["day", "minute", "concurrent"]

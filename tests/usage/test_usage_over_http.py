@@ -56,6 +56,8 @@ def test_it_tells_a_key_how_it_stands(ask, issue, driven_clock):
         {"kind": "day", "used": 30, "limit": 100, "left": 70, "resets_at": "2026-03-02T00:00:00Z"},
         {"kind": "minute", "used": 30, "limit": 30, "left": 0, "resets_at": "2026-03-01T12:01:00Z"},
         {"kind": "concurrent", "used": 0, "limit": 5, "left": 5, "resets_at": None},
+        {"kind": "parallel", "used": 0, "limit": 3, "left": 3, "resets_at": None},
+        {"kind": "queued", "used": 0, "limit": 200, "left": 200, "resets_at": None},
     ]
     assert body["escalation"] == {
         "tier": 1,

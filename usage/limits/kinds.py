@@ -1,14 +1,21 @@
-"""The limit kinds the limiter enforces, and the names its verdicts have in books, bodies and headers."""
+"""The limit kinds, and the names that the limiter's verdicts have in books, bodies and headers."""
 
 from enum import IntEnum, StrEnum
 
 
 class Kind(StrEnum):
-    """A limit on requests. Jobs have two of their own (parallel, queued), enforced where jobs are kept."""
+    """A limit on requests."""
 
     MINUTE = "minute"
     DAY = "day"
     CONCURRENT = "concurrent"
+
+
+class JobKind(StrEnum):
+    """A limit on jobs, enforced where jobs are kept; this app only shows it."""
+
+    PARALLEL = "parallel"
+    QUEUED = "queued"
 
 
 class Verdict(IntEnum):

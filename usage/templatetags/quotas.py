@@ -8,7 +8,22 @@ register = template.Library()
 register.filter(moment)
 register.filter(countdown)
 
-TITLES = {"day": "Requests today", "minute": "This minute", "concurrent": "In flight now"}
+TITLES = {
+    "day": "Requests today",
+    "minute": "This minute",
+    "concurrent": "In flight now",
+    "parallel": "Jobs running",
+    "queued": "Jobs queued",
+}
+# What is said of a quota that is full, and of one that is nearly; of the others, that they are used up.
+FULL = {"parallel": "All running", "queued": "Full"}
+NEAR = {"parallel": "Almost all running", "queued": "Almost full"}
+# When one use is given back, where not all of them are at one time.
+ROLLING = {
+    "concurrent": "a place is free the moment a request ends",
+    "parallel": "a place is free the moment a job ends",
+    "queued": "a place is free the moment a job starts",
+}
 # What refused a request: of `usage.limits.outcomes.HITS`, and the endpoint limits.
 REFUSED_BY = {
     "minute": "Minute limit",
@@ -33,8 +48,16 @@ UNITS = {
     "day": "requests per UTC day",
     "minute": "requests per minute",
     "concurrent": "requests at the same time",
+    "parallel": "jobs at the same time, of all of the account's keys together",
+    "queued": "jobs that wait, of all of the account's keys together",
 }
-ICONS = {"day": "calendar-stats", "minute": "clock", "concurrent": "arrows-exchange"}
+ICONS = {
+    "day": "calendar-stats",
+    "minute": "clock",
+    "concurrent": "arrows-exchange",
+    "parallel": "player-play",
+    "queued": "stack-2",
+}
 HAPPENINGS = {
     "cooldown": "clock",
     "block": "ban",
@@ -58,6 +81,21 @@ def limit_name(kind: str) -> str:
 @register.filter
 def quota_unit(kind: str) -> str:
     return UNITS.get(kind, "")
+
+
+@register.filter
+def quota_full(kind: str) -> str:
+    return FULL.get(kind, "Used up")
+
+
+@register.filter
+def quota_near(kind: str) -> str:
+    return NEAR.get(kind, "Almost used up")
+
+
+@register.filter
+def quota_rolling(kind: str) -> str:
+    return ROLLING.get(kind, "")
 
 
 @register.filter
