@@ -1,12 +1,13 @@
 """Opening pictures that strangers sent: allow-listed decoders, and limits that hold before any decoding."""
 
+import os
 import struct
 import warnings
 import zlib
 from typing import IO
 
 import pillow_heif
-from PIL import Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 
 from images.formats import INPUTS, Format, input_detected
 from images.orders import Unconvertible
@@ -36,7 +37,14 @@ _FIRST_PICTURE_ONLY = ("MPO", "HEIF")
 
 _PILLOW_NAMES = [form.pillow for form in INPUTS]
 
-pillow_heif.register_heif_opener()
+# Several pictures are decoded at a time, each by a box of its own: more threads would only cost memory.
+_THREADS = min(4, os.cpu_count() or 1)
+
+AvifImagePlugin.DEFAULT_MAX_THREADS = _THREADS
+# What HEIC brings besides its picture stays unread.
+pillow_heif.register_heif_opener(
+    decode_threads=_THREADS, thumbnails=False, depth_images=False, aux_images=False
+)
 Image.init()
 
 
@@ -69,7 +77,7 @@ def open_image(file: IO[bytes], *, max_pixels: int) -> tuple[Image.Image, Format
             raise Unconvertible(
                 "unsupported_format", f"The file is not an image in a format we read ({names})."
             ) from None
-        raise broken() from None
+        raise broken(error) from None
     check_pixels(image.size, frames, max_pixels)
     if frames > MAX_FRAMES:
         raise Unconvertible(
@@ -78,7 +86,10 @@ def open_image(file: IO[bytes], *, max_pixels: int) -> tuple[Image.Image, Format
     return image, found, frames
 
 
-def broken() -> Unconvertible:
+def broken(error: Exception) -> Unconvertible:
+    """What to tell of a decoder's error. Raises `MemoryError` if that is what it speaks of."""
+    if "memory" in str(error).lower():
+        raise MemoryError from error
     return Unconvertible("invalid_request", "The image is damaged or truncated: it can't be decoded.")
 
 
