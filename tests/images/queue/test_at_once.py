@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count as forever
 
 import pytest
 from django.db import connection
@@ -57,8 +58,7 @@ def test_many_submitters_never_fill_a_queue_beyond_its_limit(subjects):
     def submit_till_refused(number):
         accepted = []
         with pytest.raises(ApiError, match="Too many queued jobs"):
-            while True:
-                accepted += submit(subjects[number % 2], jobs=1 + number % 3)
+            accepted.extend(job for _ in forever() for job in submit(subjects[number % 2], 1 + number % 3))
         return len(accepted)
 
     accepted = sum(in_threads(THREADS, submit_till_refused))
