@@ -59,7 +59,7 @@ class Up:
         self.told = environment(VAR_DIR=str(var_dir), **database, **more)
         self.output = Path(tempfile.mkstemp(prefix="koala-up-", suffix=".log")[1])
         command = [sys.executable, "manage.py", "up", "--port", "0", "--var", str(var_dir), *arguments]
-        told = environment(WORKER_PROCESSES="1", **database, **more)
+        told = environment(**{"WORKER_PROCESSES": "1"} | database | more)
         with self.output.open("w") as file:
             self.process = subprocess.Popen(command, cwd=BASE_DIR, stdout=file, stderr=file, env=told)
 
