@@ -27,6 +27,7 @@ from usage.limits.refusals import ApiError, refusal
 logger = logging.getLogger(__name__)
 
 DATABASE_RETRY_SECONDS = 2  # as the guard says where it can't ask SQL for a key
+FILES_RETRY_SECONDS = 5
 
 # What parsing a body raises, in our own words: the framework's name its settings.
 MALFORMED: dict[type[Exception], str] = {
@@ -47,7 +48,7 @@ def answer(request: ApiRequest, error: ApiError) -> HttpResponse:
     request.admission.refused_as = error.refused_as
     headers = dict(error.headers)
     retry_after = headers.pop("Retry-After", None)
-    return refusal(
+    response = refusal(
         error.code,
         error.detail,
         dialect=request.route.dialect,
@@ -57,10 +58,13 @@ def answer(request: ApiRequest, error: ApiError) -> HttpResponse:
         retry_after=int(retry_after) if retry_after is not None else None,
         headers=headers,
     ).response()
+    # Django would log the path of a 5xx, and with it a download's token. What failed was logged where it did.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 def handle_errors(api: NinjaAPI) -> None:
-    """Give `api` our answer to everything that a client can get wrong, and to a database that is away."""
+    """Give `api` our answer to all that a client can get wrong, and to a database or storage that is away."""
 
     def handler(translate: Callable[[Any], ApiError]) -> Callable[[HttpRequest, Any], HttpResponse]:
         return lambda request, error: answer(request, translate(error))  # type: ignore[arg-type]
@@ -72,6 +76,7 @@ def handle_errors(api: NinjaAPI) -> None:
     api.add_exception_handler(Http404, handler(lambda error: not_found()))
     for away in (OperationalError, InterfaceError):
         api.add_exception_handler(away, handler(_without_sql))
+    api.add_exception_handler(OSError, handler(_without_files))
     for kind in MALFORMED:
         api.add_exception_handler(kind, handler(_of_form))
 
@@ -123,6 +128,15 @@ def _without_sql(error: Exception) -> ApiError:
         "limits_unavailable",
         f"This can't be looked up right now. Try again in {DATABASE_RETRY_SECONDS} s.",
         headers={"Retry-After": str(DATABASE_RETRY_SECONDS)},
+    )
+
+
+def _without_files(error: OSError) -> ApiError:
+    logger.error("A file can't be kept or fetched: %s", error, exc_info=error)
+    return ApiError(
+        "limits_unavailable",
+        f"Files can't be kept or fetched right now. Try again in {FILES_RETRY_SECONDS} s.",
+        headers={"Retry-After": str(FILES_RETRY_SECONDS)},
     )
 
 

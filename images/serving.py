@@ -4,7 +4,6 @@ Only the first carries the bytes through Python. In each the file is found befor
 storage that fails, or a file that is gone, costs the client nothing.
 """
 
-import logging
 from typing import Any, Protocol, TypeVar, cast
 from urllib.parse import quote
 
@@ -21,12 +20,7 @@ from images.models.download import ADDRESS_OF_FILE_LIFE
 from usage.guard.middleware import ApiRequest
 from usage.limits.refusals import ApiError
 
-logger = logging.getLogger(__name__)
-
 ResponseT = TypeVar("ResponseT", bound=HttpResponseBase)
-
-RETRY_AFTER = 5  # seconds, where the storage can't be asked
-
 
 ANSWERS: dict[int, Any] = {
     200: {
@@ -57,7 +51,8 @@ class Streamed(FileResponse):
 def serve(request: ApiRequest, token: str, expires: str, signature: str) -> HttpResponseBase:
     """The answer to a request for a result, by GET for one of its uses or by HEAD for none.
 
-    Raises `ApiError` `not_found`, `token_exhausted` or `limits_unavailable`, and what `charge` raises.
+    Raises `ApiError` `not_found` or `token_exhausted`, what `charge` raises, and `OSError` where the storage
+    fails.
     """
     # Before anything else: a refused download takes no use, and guessing at tokens is counted, too.
     charge("download", request.META)
@@ -66,15 +61,8 @@ def serve(request: ApiRequest, token: str, expires: str, signature: str) -> Http
         return _described(download.job)
     try:
         response = _handed_over(download.job)
-    except (FileNotFoundError, ValueError):  # removed early; the row goes later
-        raise downloads.exhausted(download) from None
-    except OSError as error:
-        logger.error("The result of %s can't be fetched: %s", download.job, error)
-        raise ApiError(
-            "limits_unavailable",
-            f"The result can't be fetched right now. Try again in {RETRY_AFTER} s.",
-            headers={"Retry-After": str(RETRY_AFTER)},
-        ) from None
+    except (FileNotFoundError, ValueError):  # its account was closed, say; the row goes later
+        raise ApiError("token_exhausted", "The result is gone. Convert the image again.") from None
     if not download.use():
         response.close()
         raise downloads.exhausted(download)

@@ -17,10 +17,10 @@ from moto.server import ThreadedMotoServer
 from images import downloads
 from images.bucket import StorageFailed
 from images.drawings import draw
-from images.models import Download
+from images.models import Download, Job
 from images.queue.cleaning import remove_what_is_over
 from koalapanel.s3_url import s3_options
-from tests.images.calls import make_job, run_jobs, state, submit
+from tests.images.calls import convert, make_job, run_jobs, state, submit
 
 pytestmark = pytest.mark.once
 
@@ -141,7 +141,7 @@ class TestADownload:
         answer = Client().get(address)
         assert (answer.status_code, answer.json()["code"]) == (503, "limits_unavailable")
         assert Download.objects.get().uses_left == 10
-        assert "can't be fetched" in caplog.text
+        assert "A file can't be kept or fetched" in caplog.text
         assert "eucalyptus" not in caplog.text
 
 
@@ -153,6 +153,15 @@ def test_a_job_whose_bucket_is_away_fails_as_ours(api, bucket, kept_in):
     assert state(api, job)["error"]["code"] == "limits_unavailable"
     job.refresh_from_db()
     assert job.source  # so that the cleaning tries again
+
+
+@pytest.mark.usefixtures("store")
+def test_an_upload_that_cannot_be_kept_is_unavailable_and_leaves_no_job(api, kept_in):
+    kept_in(f"s3://{NAME}/panel?endpoint_url={nobody()}")
+    answer = convert(api, draw(1, (30, 20), "png"))
+    assert (answer.status_code, answer.json()["code"]) == (503, "limits_unavailable")
+    assert answer["Retry-After"] == "5"
+    assert not Job.objects.exists()
 
 
 def test_a_bucket_is_a_storage_like_others(bucket):
