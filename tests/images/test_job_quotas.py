@@ -107,7 +107,8 @@ def test_the_page_says_how_many_run_and_wait_and_that_places_come_back_by_themse
     assert '<span class="kp-used">3</span> <span class="kp-limit">of 3</span>' in page
     assert "All running</span>" in page
     assert '<span class="kp-used">1,200</span> <span class="kp-limit">of 2,000</span>' in page
-    assert "a place is free the moment a job ends" in page
+    assert "free again as jobs end" in page
+    assert "Their limits are rolling" in page
 
 
 def test_while_the_limit_store_is_away_the_jobs_are_known(issue, olivia, monkeypatch):

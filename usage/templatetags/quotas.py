@@ -20,9 +20,9 @@ FULL = {"parallel": "All running", "queued": "Full"}
 NEAR = {"parallel": "Almost all running", "queued": "Almost full"}
 # When one use is given back, where not all of them are at one time.
 ROLLING = {
-    "concurrent": "a place is free the moment a request ends",
-    "parallel": "a place is free the moment a job ends",
-    "queued": "a place is free the moment a job starts",
+    "concurrent": "free again as requests end",
+    "parallel": "free again as jobs end",
+    "queued": "free again as jobs start",
 }
 # What refused a request: of `usage.limits.outcomes.HITS`, and the endpoint limits.
 REFUSED_BY = {
@@ -48,8 +48,8 @@ UNITS = {
     "day": "requests per UTC day",
     "minute": "requests per minute",
     "concurrent": "requests at the same time",
-    "parallel": "jobs at the same time, of all of the account's keys together",
-    "queued": "jobs that wait, of all of the account's keys together",
+    "parallel": "jobs at the same time",
+    "queued": "jobs that wait",
 }
 ICONS = {
     "day": "calendar-stats",
