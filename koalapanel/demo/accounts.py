@@ -1,4 +1,4 @@
-"""The sample accounts: one of staff, three customers, each with a key.
+"""The sample accounts: one of staff, four customers, each with a key.
 
 Passwords and the texts of keys can't be had from the database. The demo keeps its own in `VAR_DIR/demo.json`,
 for its owner's eyes alone, so that a second `up --demo` prints the same.
@@ -22,8 +22,8 @@ from accounts.models import ApiKey, Tier, User
 class Sample:
     """An account to be made.
 
-    `client` is how its sample traffic behaves (`koalapanel.demo.clients`); `minute` is a limit of its key's
-    own.
+    `client` is how its sample traffic behaves (`koalapanel.demo.clients`); `minute` and `queued` are limits
+    of its key's own.
     """
 
     email: str
@@ -32,6 +32,7 @@ class Sample:
     tier: str
     key_name: str
     minute: int | None = None
+    queued: int | None = None
     is_staff: bool = False
 
 
@@ -40,6 +41,7 @@ SAMPLES = (
     Sample("polly@example.com", "Polly, who waits as told", "polite", "free", "web shop"),
     Sample("ben@example.com", "Ben, who comes in bursts", "bursty", "pro", "nightly batch", minute=60),
     Sample("harry@example.com", "Harry, who never waits", "hammering", "free", "prod"),
+    Sample("fiona@example.com", "Fiona, who sends whole folders", "folders", "free", "archive", queued=12),
 )
 
 
@@ -92,7 +94,13 @@ def _one(sample: Sample, kept: Credentials | None) -> Credentials:
     if kept and _is_owned_by(user, kept.key):
         return kept
     tier = Tier.objects.get(slug=sample.tier)
-    _, text = api_keys.issue(user, name=sample.key_name, tier=tier, minute_override=sample.minute)
+    _, text = api_keys.issue(
+        user,
+        name=sample.key_name,
+        tier=tier,
+        minute_override=sample.minute,
+        queued_override=sample.queued,
+    )
     return Credentials(sample.email, password, text, sample.client)
 
 

@@ -1,12 +1,13 @@
 """Sample clients: each uses the API over HTTP as a customer's program would, in its own manner.
 
-They are here to be looked at, so each meets a limit within its first minute: their pace is chosen for that,
+They are here to be looked at, so each meets a limit within its first minutes: their pace is chosen for that,
 and for little work (about three small conversions a second, all together).
 """
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import requests
 
@@ -19,7 +20,10 @@ LONG_WAIT = 3 * 3600.0  # seconds: no minute's or hour's block, but the day's
 
 
 class Client:
-    """One program that converts pictures, with a key or, as a guest, without."""
+    """One program that works on pictures, with a key or, as a guest, without.
+
+    What sends something gives 0.0, or how many seconds a refusal says to wait.
+    """
 
     def __init__(
         self, url: str, key: str | None, stopping: threading.Event, say: Callable[[str], None]
@@ -35,20 +39,34 @@ class Client:
         self._random = random.Random(key)  # noqa: S311  (which picture comes next is no secret)
 
     def convert(self) -> float:
-        """Have one picture converted: 0.0, or how many seconds a refusal says to wait."""
+        """Have one picture converted."""
+        return self._send("convert", [self._picture()], {"output_format": self._output()})
+
+    def compress(self) -> float:
+        """Have one picture made smaller."""
+        return self._send("compress", [self._picture()], {"quality": self._random.randrange(30, 80)})
+
+    def convert_folder(self, pictures: int) -> float:
+        """Have some larger pictures converted in the background. Now and then one of them is damaged, and the
+        last is thought better of."""
+        files = [self._picture((480, 320)) for _ in range(pictures)]
+        if self._sometimes(0.3):
+            files[1] = files[1][: len(files[1]) // 2]
+        return self._send("batch", files, {"output_format": self._output()})
+
+    def _send(self, route: str, pictures: list[bytes], fields: Mapping[str, object]) -> float:
         if not self.goes_on():
             return 0.0
-        picture = draw(self._random.randrange(10_000), (96, 64), self._random.choice(("png", "jpg", "webp")))
+        name = "files" if route == "batch" else "file"
         try:
             answer = self._session.post(
-                f"{self._url}/api/v1/convert",
-                files={"file": ("picture", picture)},
-                data={"output_format": self._random.choice(("webp", "png", "jpg"))},
+                f"{self._url}/api/v1/{route}",
+                files=[(name, ("picture", picture)) for picture in pictures],
+                data=dict(fields),
                 timeout=PATIENCE,
             )
-            if answer.status_code == 200 and self._random.random() < 0.1:
-                # Some results are fetched, as by somebody who means to use them.
-                self._session.get(answer.json()["download_url"], timeout=PATIENCE)
+            if answer.ok:
+                self._use(answer.json())
         except requests.RequestException:
             # The server is being restarted, or is stopping and so are we.
             self.pause(AFTER_TROUBLE)
@@ -57,11 +75,27 @@ class Client:
             return float(answer.headers["Retry-After"])
         if answer.status_code == 403:
             self.pause(WHILE_SUSPENDED)
-        elif answer.status_code not in (200, 202):
+        elif not answer.ok:
             if answer.status_code != 503:
                 self._say(f"HTTP {answer.status_code}: {answer.text[:200]}")
             self.pause(AFTER_TROUBLE)
         return 0.0
+
+    def _use(self, answer: Mapping[str, Any]) -> None:
+        """Some results are fetched, as by somebody who means to use them; some jobs are cancelled."""
+        if "download_url" in answer and self._sometimes(0.1):
+            self._session.get(answer["download_url"], timeout=PATIENCE)
+        if "jobs" in answer and self._sometimes(0.3):
+            self._session.delete(f"{self._url}/api/v1/jobs/{answer['jobs'][-1]['id']}", timeout=PATIENCE)
+
+    def _picture(self, size: tuple[int, int] = (96, 64)) -> bytes:
+        return draw(self._random.randrange(10_000), size, self._random.choice(("png", "jpg", "webp")))
+
+    def _output(self) -> str:
+        return self._random.choice(("webp", "png", "jpg"))
+
+    def _sometimes(self, share: float) -> bool:
+        return self._random.random() < share
 
     def convert_until_refused(self, *, most: int, pause: float) -> float:
         """Convert up to `most` pictures with a pause between: how long to wait once refused."""
@@ -110,15 +144,24 @@ def hammering(client: Client) -> None:
     polite(client)
 
 
-def guest(client: Client) -> None:
-    """Somebody without a key, who tries the API by hand."""
+def folders(client: Client) -> None:
+    """Sends a folder, and the next one at once, for which its queue may have no room; then rests."""
     while client.goes_on():
-        client.pause(client.convert() or 3)
+        for _ in range(2):
+            client.pause(client.convert_folder(8))
+        client.pause(30)
+
+
+def guest(client: Client) -> None:
+    """Somebody without a key, who makes pictures smaller by hand."""
+    while client.goes_on():
+        client.pause(client.compress() or 3)
 
 
 MANNERS: dict[str, Callable[[Client], None]] = {
     "polite": polite,
     "bursty": bursty,
     "hammering": hammering,
+    "folders": folders,
     "guest": guest,
 }
