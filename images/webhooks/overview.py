@@ -90,4 +90,5 @@ def _answer(attempt: WebhookAttempt) -> str:
         phrase = HTTPStatus(attempt.status_code).phrase
     except ValueError:
         phrase = ""
-    return f"HTTP {attempt.status_code} {phrase}".strip()
+    said = f"HTTP {attempt.status_code} {phrase}".strip()
+    return f"{said}, and no redirect is followed" if 300 <= attempt.status_code < 400 else said
