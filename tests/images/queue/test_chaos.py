@@ -175,10 +175,12 @@ def every_job_ends_once(panel: Panel, jobs: int, rounds: int) -> None:
 
 
 @pytest.mark.once
+@pytest.mark.timeout(300)
 def test_a_hundred_jobs(panel: Panel):
     every_job_ends_once(panel, 100, 1)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1200)
 def test_a_thousand_jobs(panel: Panel):
     every_job_ends_once(panel, 1000, 4)
