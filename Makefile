@@ -1,6 +1,6 @@
 # What a person does with a clone. Each target makes its own set-up: only Python 3.11 or newer and a
 # package index have to be there. Nothing is installed twice, and nothing outside of .venv but the test
-# target's three Debian packages.
+# target's four Debian packages.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -74,13 +74,15 @@ $(BIN)/uv:
 	$(UV) sync --frozen --all-groups
 	@touch .venv/.runtime $@
 
-# Debian's browser, its Redis, which the limiter is tried on besides Valkey, and its nginx, which serves results:
-# installed where they are missing and we may. policy-rc.d keeps the packages from starting services.
+# Debian's browser, its Redis, which the limiter is tried on besides Valkey, its nginx, which serves
+# results, and its Node.js, which runs an example of the docs: installed where they are missing and we may.
+# policy-rc.d keeps the packages from starting services.
 browser:
 	@missing=""; \
 	command -v chromium >/dev/null || missing="chromium"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	{ command -v nginx || test -x /usr/sbin/nginx; } >/dev/null || missing="$$missing nginx"; \
+	command -v node >/dev/null || missing="$$missing nodejs"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 	  echo "Missing, so the tests that need it are skipped or fail: $$missing"; exit 0; \

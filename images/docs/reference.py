@@ -1,47 +1,16 @@
 """The OpenAPI document as a page shows it: nothing is said here that isn't said there."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
 from images import openapi
+from images.docs.schemas import JSON, Field, Type, example_of, fields_of, short, type_of, written
 
-JSON = Mapping[str, Any]
 METHODS = ("get", "post", "put", "patch", "delete")
-
-
-@dataclass(frozen=True, slots=True)
-class Type:
-    """What a value is, in words; `anchor` leads to the schema that says more, `name` is its name."""
-
-    words: str
-    name: str = ""
-    anchor: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A parameter, a form's field, a header or a property of an object."""
-
-    name: str
-    type: Type
-    is_required: bool
-    description: str
-    place: str = ""  # of a parameter: path, query or header
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A body by its content type; the fields are given where no named schema has them."""
-
-    content_type: str
-    type: Type
-    description: str
-    fields: list[Field]
-    examples: list[tuple[str, str]]  # a label, which may be empty, and the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +23,25 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """A body by its content type; the fields are given where no named schema has them."""
+
+    content_type: str
+    type: Type
+    description: str
+    fields: list[Field]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
+    """`anchor` leads to what several routes share. It has the usual headers if `is_usual`, and `headers`."""
+
     status: str
     phrase: str
     description: str
-    headers: list[Field]
+    anchor: str
+    is_usual: bool
+    headers: list[str]
     contents: list[Content]
 
 
@@ -82,12 +65,13 @@ class Group:
 
     anchor: str
     name: str
+    description: str
     operations: list[Operation]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """A named schema."""
+class Part:
+    """Something with a name that others refer to: a schema, or an answer."""
 
     anchor: str
     name: str
@@ -99,13 +83,15 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The whole document; `headers` are those that answers name, each once."""
+    """The whole document; `usual` are the headers that most answers have."""
 
     description: str
     keys: list[Field]
     groups: list[Group]
+    usual: list[str]
     headers: list[Field]
-    shapes: list[Shape]
+    answers: list[Part]
+    schemas: list[Part]
 
 
 @lru_cache(maxsize=1)
@@ -121,40 +107,46 @@ def reference_of(document: JSON) -> Reference:
 class _Reader:
     def __init__(self, document: JSON) -> None:
         self.document = document
-        self.headers: dict[str, Field] = {}
+        self.components: JSON = document.get("components", {})
+        self.usual = self._usual_headers()
 
     def reference(self) -> Reference:
-        components = self.document.get("components", {})
-        groups = list(self._groups())
+        schemes, headers = self.components.get("securitySchemes", {}), self.components.get("headers", {})
         return Reference(
             description=self.document["info"].get("description", ""),
-            keys=[_key(one) for one in components.get("securitySchemes", {}).values()],
-            groups=groups,
-            headers=list(self.headers.values()),
-            shapes=[self._shape(name, schema) for name, schema in components.get("schemas", {}).items()],
+            keys=[_key(one) for one in schemes.values()],
+            groups=list(self._groups()),
+            usual=self.usual,
+            headers=[_named(name, self._resolved(told)) for name, told in headers.items()],
+            answers=[self._shared(*one) for one in self.components.get("responses", {}).items()],
+            schemas=[_schema(*one) for one in self.components.get("schemas", {}).items()],
         )
 
     def _groups(self) -> Iterator[Group]:
-        by_tag: dict[str, list[Operation]] = {}
+        told = {tag["name"]: tag.get("description", "") for tag in self.document.get("tags", [])}
+        by_tag: dict[str, list[Operation]] = {tag: [] for tag in told}
+        for path, method, operation in self._operations():
+            tag = (operation.get("tags") or ["other"])[0]
+            by_tag.setdefault(tag, []).append(self._operation(path, method, operation))
+        for tag, operations in by_tag.items():
+            if operations:
+                name = tag[:1].upper() + tag[1:]
+                yield Group(f"tag-{tag.replace(' ', '-')}", name, told.get(tag, ""), operations)
+
+    def _operations(self) -> Iterator[tuple[str, str, JSON]]:
         for path, item in self.document["paths"].items():
             for method in METHODS:
                 if method in item:
-                    tag = (item[method].get("tags") or ["other"])[0]
-                    operation = self._operation(path, method, item[method], item.get("parameters", []))
-                    by_tag.setdefault(tag, []).append(operation)
-        for tag, operations in by_tag.items():
-            yield Group(f"tag-{tag.replace(' ', '-')}", tag[:1].upper() + tag[1:], operations)
+                    parameters = [*item.get("parameters", []), *item[method].get("parameters", [])]
+                    yield path, method, {**item[method], "parameters": parameters}
 
-    def _operation(self, path: str, method: str, told: JSON, of_path: list[JSON]) -> Operation:
+    def _operation(self, path: str, method: str, told: JSON) -> Operation:
         anchor = told.get("operationId") or f"{method}-{path.strip('/').replace('/', '-')}"
         security = told.get("security", self.document.get("security", []))
-        parameters = [self._resolved(one) for one in (*of_path, *told.get("parameters", []))]
-        bodies = self._contents(self._resolved(told.get("requestBody", {})).get("content", {}))
-        answers = [
-            self._answer(status, self._resolved(one)) for status, one in sorted(told["responses"].items())
-        ]
-        shown = [("Request", body) for body in bodies]
-        shown += [(f"Answer {answer.status}", content) for answer in answers for content in answer.contents]
+        body = self._resolved(told.get("requestBody", {}))
+        shown = [("Request", body)]
+        # What several routes share is shown once, with its examples.
+        shown += [(f"Answer {status}", one) for status, one in told["responses"].items() if "$ref" not in one]
         return Operation(
             anchor=anchor,
             method=method.upper(),
@@ -162,109 +154,58 @@ class _Reader:
             summary=told.get("summary", ""),
             description=told.get("description", ""),
             needs_key=bool(security) and {} not in security,
-            parameters=[self._parameter(one) for one in parameters],
-            bodies=bodies,
-            answers=answers,
-            examples=[
-                Example(f"{anchor}-{place}", ": ".join(filter(None, (whose, label))), text)
-                for place, (whose, label, text) in enumerate(
-                    (whose, label, text) for whose, content in shown for label, text in content.examples
-                )
-            ],
+            parameters=[_parameter(self._resolved(one)) for one in told["parameters"]],
+            bodies=_contents(body),
+            answers=[self._answer(*one) for one in sorted(told["responses"].items())],
+            examples=self._examples(anchor, shown),
         )
 
-    def _parameter(self, told: JSON) -> Field:
-        schema = told.get("schema", {})
-        description = told.get("description") or schema.get("description", "")
-        return Field(told["name"], self._type(schema), told.get("required", False), description, told["in"])
-
     def _answer(self, status: str, told: JSON) -> Answer:
-        headers = [self._header(name, one) for name, one in told.get("headers", {}).items()]
-        for header in headers:
-            self.headers.setdefault(header.name, header)
+        anchor = _answer_anchor(_last(told["$ref"])) if "$ref" in told else ""
+        told = self._resolved(told)
+        names = list(told.get("headers", {}))
+        is_usual = bool(self.usual) and set(self.usual) <= set(names)
         return Answer(
             status=status,
             phrase=HTTPStatus(int(status)).phrase if status.isdecimal() else "",
             description=told.get("description", ""),
-            headers=headers,
-            contents=self._contents(told.get("content", {})),
+            anchor=anchor,
+            is_usual=is_usual,
+            headers=[name for name in names if not (is_usual and name in self.usual)],
+            contents=_contents(told),
         )
 
-    def _header(self, name: str, told: JSON) -> Field:
-        told = self._resolved(told)
-        schema = told.get("schema", {})
-        description = told.get("description") or schema.get("description", "")
-        return Field(name, self._type(schema), told.get("required", False), description)
+    def _shared(self, name: str, told: JSON) -> Part:
+        anchor = _answer_anchor(name)
+        examples = self._examples(anchor, [("", told)])
+        return Part(anchor, name, told.get("description", ""), Type(""), [], examples)
 
-    def _contents(self, told: JSON) -> list[Content]:
-        return [self._content(content_type, one) for content_type, one in told.items()]
-
-    def _content(self, content_type: str, told: JSON) -> Content:
-        schema = told.get("schema", {})
-        named = "$ref" in schema
-        return Content(
-            content_type=content_type,
-            type=self._type(schema),
-            description="" if named else schema.get("description", ""),
-            fields=[] if named else self._fields(schema),
-            examples=self._examples(told),
-        )
-
-    def _examples(self, told: JSON) -> list[tuple[str, str]]:
-        """A body's `example` or named `examples`, or a schema's list of them."""
-        if "example" in told:
-            return [("", _written(told["example"]))]
-        examples = told.get("examples", [])
-        if not isinstance(examples, Mapping):
-            return [("", _written(one)) for one in examples]
-        known = {name: self._resolved(one) for name, one in examples.items()}
-        return [
-            (one.get("summary", name), _written(one["value"]))
-            for name, one in known.items()
-            if "value" in one
+    def _examples(self, anchor: str, shown: list[tuple[str, JSON]]) -> list[Example]:
+        """Of bodies; each comes with whose it is."""
+        found = [
+            (" ".join(filter(None, (whose, name, f"({content_type})"))), text)
+            for whose, told in shown
+            for content_type, content in told.get("content", {}).items()
+            for name, text in self._examples_of(content)
         ]
+        return [Example(f"{anchor}-{place}", label, text) for place, (label, text) in enumerate(found, 1)]
 
-    def _shape(self, name: str, schema: JSON) -> Shape:
-        return Shape(
-            anchor=_anchor(name),
-            name=name,
-            description=schema.get("description", ""),
-            type=self._type(schema),
-            fields=self._fields(schema),
-            examples=[
-                Example(f"{_anchor(name)}-{place}", f"{name}, for example", text)
-                for place, (_, text) in enumerate(self._examples(schema))
-            ],
-        )
+    def _examples_of(self, content: JSON) -> Iterator[tuple[str, str]]:
+        if "example" in content:
+            yield "", written(content["example"])
+        for name, example in content.get("examples", {}).items():
+            example = self._resolved(example)
+            if "value" in example:
+                yield example.get("summary", name), written(example["value"])
 
-    def _fields(self, schema: JSON) -> list[Field]:
-        if "allOf" in schema:
-            return [field for one in schema["allOf"] for field in self._fields(self._resolved(one))]
-        required = schema.get("required", [])
-        return [
-            Field(name, self._type(one), name in required, _told_of(one))
-            for name, one in schema.get("properties", {}).items()
+    def _usual_headers(self) -> list[str]:
+        answers = [
+            self._resolved(answer)
+            for _, _, told in self._operations()
+            for answer in told["responses"].values()
         ]
-
-    def _type(self, schema: JSON) -> Type:
-        if "$ref" in schema:
-            name = schema["$ref"].rsplit("/", 1)[-1]
-            return Type("", name, _anchor(name))
-        options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
-        if options:
-            return _either([self._type(one) for one in options])
-        kind = schema.get("type")
-        if isinstance(kind, list):
-            return _either([self._type({**schema, "type": one}) for one in kind])
-        if kind == "array":
-            of = self._type(schema.get("items", {}))
-            bounds = _bounds(schema, "minItems", "maxItems")
-            return Type(
-                f"list of{f' {bounds}' if bounds else ''}" + (f" {of.words}" if of.words else ""),
-                of.name,
-                of.anchor,
-            )
-        return Type(_in_words(schema))
+        counted = Counter(name for answer in answers for name in answer.get("headers", {}))
+        return [name for name, count in counted.items() if 2 * count > len(answers)]
 
     def _resolved(self, told: JSON) -> JSON:
         """What a reference stands for; anything else is itself."""
@@ -277,67 +218,60 @@ class _Reader:
         return self._resolved(found)
 
 
-def _key(scheme: JSON) -> Field:
+def _contents(told: JSON) -> list[Content]:
+    return [
+        _content(content_type, one.get("schema", {})) for content_type, one in told.get("content", {}).items()
+    ]
+
+
+def _content(content_type: str, schema: JSON) -> Content:
+    named = "$ref" in schema
+    description = "" if named else schema.get("description", "")
+    return Content(content_type, type_of(schema), description, [] if named else fields_of(schema))
+
+
+def _parameter(told: JSON) -> Field:
+    where = f"in the {told['in']}"
+    return _named(told["name"], told, f"{where}, required" if told.get("required") else where)
+
+
+def _named(name: str, told: JSON, note: str = "") -> Field:
+    """A parameter or a header: what is told of it stands beside its schema."""
+    schema = told.get("schema", {})
+    description = told.get("description") or schema.get("description", "")
+    if "example" in told:
+        description = f"{description} Such as `{short(told['example'])}`."
+    elif example := example_of(schema):
+        description = f"{description} {example}"
+    return Field(name, type_of(schema), note, description)
+
+
+def _key(scheme: Mapping[str, str]) -> Field:
     if scheme["type"] == "http":
-        return Field("Authorization", Type("Bearer KEY"), False, scheme.get("description", ""))
-    return Field(scheme["name"], Type("KEY"), False, scheme.get("description", ""))
+        return Field("Authorization", Type("Bearer KEY"), "", scheme.get("description", ""))
+    return Field(scheme["name"], Type("KEY"), "", scheme.get("description", ""))
 
 
-def _anchor(name: str) -> str:
-    return f"schema-{name}"
+def _schema(name: str, schema: JSON) -> Part:
+    anchor = type_of({"$ref": name}).anchor
+    # Of an object: a text's or number's own are told with each field that is one.
+    examples = schema.get("examples", []) if "properties" in schema else []
+    return Part(
+        anchor=anchor,
+        name=name,
+        description=schema.get("description", ""),
+        type=type_of(schema),
+        fields=fields_of(schema),
+        examples=[
+            Example(f"{anchor}-{place}", f"{name}, for example", written(one))
+            for place, one in enumerate(examples, 1)
+        ],
+    )
 
 
-def _either(types: Iterable[Type]) -> Type:
-    """One of several; of those with a name the first is linked to."""
-    types = list(types)
-    named = next((one for one in types if one.name), Type(""))
-    others = [one.words or one.name for one in types if one is not named]
-    if not named.name:
-        return Type(" or ".join(others))
-    return Type("".join(f"{word} or " for word in others) + named.words, named.name, named.anchor)
+def _answer_anchor(name: str) -> str:
+    return f"answer-{name}"
 
 
-def _in_words(schema: JSON) -> str:
-    if "const" in schema:
-        return json.dumps(schema["const"])
-    if "enum" in schema:
-        return " or ".join(json.dumps(one) for one in schema["enum"])
-    kind = str(schema.get("type", "anything"))
-    if schema.get("format") == "binary" or "contentMediaType" in schema:
-        return "file"
-    if schema.get("format") == "date-time":
-        return "time"
-    words = {"integer": "whole number", "string": "text", "boolean": "true or false"}.get(kind, kind)
-    if kind == "integer" or kind == "number":
-        bounds = _bounds(schema, "minimum", "maximum")
-        return f"{words} {bounds}" if bounds else words
-    if kind == "string" and "maxLength" in schema:
-        return f"{words} of at most {schema['maxLength']:,} characters"
-    return words
-
-
-def _bounds(schema: JSON, least: str, most: str) -> str:
-    low, high = schema.get(least), schema.get(most)
-    if low is not None and high is not None:
-        return f"from {low:,} to {high:,}"
-    if low is not None:
-        return f"from {low:,} on"
-    return "" if high is None else f"up to {high:,}"
-
-
-def _told_of(schema: JSON) -> str:
-    """The description, with the default and an example where there are any."""
-    told = [schema.get("description", "")]
-    if schema.get("default") is not None:
-        told.append(f"Default: `{_short(schema['default'])}`.")
-    if schema.get("examples"):
-        told.append(f"Such as `{_short(schema['examples'][0])}`.")
-    return " ".join(filter(None, told))
-
-
-def _short(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _written(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+def _last(reference: str) -> str:
+    return reference.rsplit("/", 1)[-1]

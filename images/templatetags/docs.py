@@ -39,6 +39,12 @@ def prose(text: str) -> SafeString:
     )
 
 
+@register.filter
+def paragraphs(text: str) -> SafeString:
+    """`prose` in paragraphs, which blank lines divide."""
+    return format_html_join("\n", "<p>{}</p>", ((prose(part),) for part in text.split("\n\n")))
+
+
 @register.tag
 def contents(parser: Parser, token: Token) -> Node:
     """`{% contents %}…{% endcontents %}`: what is between, behind a list of its headings."""
