@@ -1,8 +1,9 @@
 """What the workers do for this app."""
 
-from celery import shared_task
-from celery.signals import worker_shutting_down
+from celery import current_app, shared_task
+from celery.signals import worker_ready, worker_shutting_down
 
+from images.pictures import box
 from images.queue import attempts, cleaning, mending, orphans, recovering, waking
 from images.webhooks import keeping, sending
 from images.webhooks.waking import SEND_WEBHOOKS
@@ -12,6 +13,13 @@ from images.webhooks.waking import SEND_WEBHOOKS
 @shared_task(name=waking.WORK, acks_late=False)
 def work() -> None:
     attempts.work()
+
+
+@worker_ready.connect
+def load_the_decoders(**signal: object) -> None:
+    """In a worker for jobs: before the first job comes, which would wait for a second."""
+    if waking.QUEUE in current_app.amqp.queues.consume_from:
+        box.begin()
 
 
 @worker_shutting_down.connect

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from images.models import AccountQueue, Job, WebhookEndpoint
@@ -60,10 +60,17 @@ def accept(
             _refuse_if_full(queue.queued, len(jobs), subject.limits.queued)
             Job.objects.bulk_create(jobs)
             queue.move(entered=Job.Status.QUEUED, jobs=len(jobs))
-    except BaseException:
+    except BaseException as error:
         for job in jobs:
             if job.source:
                 job.source.delete(save=False)
+        if isinstance(error, IntegrityError):
+            # Its account or its webhook was deleted since the guard looked. Asked again, it looks again.
+            raise ApiError(
+                "limits_unavailable",
+                f"This can't be accepted right now. Try again in {RETRY_AFTER} s.",
+                headers={"Retry-After": str(RETRY_AFTER)},
+            ) from None
         raise
     pool.add(len(jobs))
     waking.wake(len(jobs))

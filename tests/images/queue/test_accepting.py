@@ -6,9 +6,10 @@ import time
 import pytest
 from django.test import Client
 
-from accounts.models import Tier
+from accounts.models import Tier, User
 from images.drawings import draw
 from images.models import Job
+from images.models.account_queue import AccountQueueQuerySet
 from koalapanel.celery import app
 from tests.images.calls import convert, convert_short, run_jobs, submit
 from tests.images.conftest import kept_files
@@ -68,6 +69,22 @@ def test_a_full_pool_refuses_everybody_in_both_dialects(api, new_client, setting
     answer = convert_short(api, draw(1, (30, 20), "png"))
     assert answer.json() == {"error": "queue.pool_saturated", "detail": SATURATED}
     assert Job.objects.count() == len(kept_files()) == 2
+
+
+def test_an_account_that_was_deleted_this_moment_is_asked_to_look_again(api, monkeypatch):
+    locked_or_made = AccountQueueQuerySet.locked_or_made
+
+    def overtaken(self, queue_id):
+        queue = locked_or_made(self, queue_id)
+        User.objects.filter(email="olivia@example.com").delete()
+        return queue
+
+    monkeypatch.setattr(AccountQueueQuerySet, "locked_or_made", overtaken)
+    answer = convert(api, draw(1, (30, 20), "png"))
+    assert (answer.status_code, answer.json()["code"]) == (503, "limits_unavailable")
+    assert int(answer["Retry-After"]) >= 1
+    assert not Job.objects.exists()
+    assert kept_files() == []
 
 
 @pytest.fixture(params=["refuses", "is silent"])
