@@ -44,8 +44,8 @@ class AddressedStorage(Protocol):
 
 
 class Streamed(FileResponse):
-    # In bytes. Django's 4 KiB take a turn through the server for each: 20 MB took some three times as long.
-    block_size = 256 * 1024
+    # In bytes; each takes a turn through the server. 20 MB cost 17 ms of processor, by Django's 4 KiB 48 ms.
+    block_size = 64 * 1024
 
 
 def serve(request: ApiRequest, token: str, expires: str, signature: str) -> HttpResponseBase:
