@@ -5,6 +5,7 @@ from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from usage.subjects import Subject
 
@@ -65,7 +66,11 @@ class AccountQueue(models.Model):
 
     def move(self, *, left: str = "", entered: str = "", jobs: int = 1) -> None:
         """Count jobs that left one status for another, where these have a number; call while locked."""
-        counts = {name: jobs * ((entered == name) - (left == name)) for name in ("queued", "running")}
-        AccountQueue.objects.filter(pk=self.pk).update(
-            **{name: F(name) + more for name, more in counts.items() if more}
-        )
+        changes: dict[str, object] = {
+            name: F(name) + jobs * ((entered == name) - (left == name))
+            for name in ("queued", "running")
+            if (entered == name) != (left == name)
+        }
+        if entered == "running":
+            changes["served_at"] = timezone.now()
+        AccountQueue.objects.filter(pk=self.pk).update(**changes)

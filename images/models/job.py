@@ -72,7 +72,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         return self.filter(queue=queue, status=Job.Status.QUEUED).order_by("created_at").first()
 
     def place_of(self, job: "Job") -> int | None:
-        """Its place among those that wait in its queue, of which 1 is next; `None` far behind, or elsewhere."""
+        """Its place among those that wait in its queue, 1 for the next; `None` far behind, or elsewhere."""
         if job.status != Job.Status.QUEUED:
             return None
         waiting = self.filter(queue=job.queue_id, status=Job.Status.QUEUED)
@@ -254,7 +254,7 @@ class Job(models.Model):
     def _move(self, status: Status, **fields: object) -> bool:
         if self.has_ended:
             return False
-        with transaction.atomic():
+        with transaction.atomic(savepoint=False):
             queue = AccountQueue.objects.locked(self.queue_id)
             if not self._still_as_read().update(status=status, **fields):
                 return False

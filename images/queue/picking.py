@@ -1,7 +1,6 @@
 """Which job is next: fair between accounts, and never more of one account's at once than its limit."""
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.models import ApiKey, Tier
 from images.models import AccountQueue, Job
@@ -23,7 +22,6 @@ def take() -> Job | None:
                 return None
             job = Job.objects.next_of(queue)
             if job is not None and queue.running < _parallel(job, queue.running + 1) and job.start():
-                AccountQueue.objects.filter(pk=queue.pk).update(served_at=timezone.now())
                 return job
             full.append(queue.pk)
 

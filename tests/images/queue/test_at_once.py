@@ -120,7 +120,7 @@ def test_whatever_happens_together_the_numbers_are_those_of_the_jobs(subjects):
     assert too_many == []
     assert mending.mend_numbers() == 0
     ended = Job.objects.ended()
-    assert ended.count() > 10
+    assert ended.exists()
     assert not ended.filter(ended_at=None).exists()
 
 
