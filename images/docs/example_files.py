@@ -38,7 +38,7 @@ _SH = 'export KOALA_URL={url}\nexport KOALA_KEY="koala_…"'
 
 EXAMPLES = (
     Example(
-        "curl", "curl", "convert.sh", "a shell and curl 7.76 or newer", _SH, "sh convert.sh photo.png webp"
+        "curl", "curl", "convert.sh", "a shell and curl, nothing else", _SH, "sh convert.sh photo.png webp"
     ),
     Example(
         "python",

@@ -89,6 +89,8 @@ def about_webhooks(request: HttpRequest) -> HttpResponse:
         receiver=example_files.text_of("receive.py"),
         javascript=webhooks.JAVASCRIPT,
         rules=webhooks.rules(),
+        specification=webhooks.SPECIFICATION,
+        libraries=webhooks.LIBRARIES,
     )
 
 

@@ -13,6 +13,9 @@ from images.models import WebhookDelivery
 from images.webhooks import calling, endpoints, schedule, signing
 from usage.escalation.words import span
 
+SPECIFICATION = "https://www.standardwebhooks.com/"
+LIBRARIES = "https://github.com/standard-webhooks/standard-webhooks/tree/main/libraries"
+
 SECRET = "whsec_" + base64.b64encode(b"an example, and nobody's secret.").decode()
 ID = "msg_2KWPBgLlAfxdpx2AI54pPJ8f"
 
