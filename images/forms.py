@@ -25,9 +25,9 @@ class JobForm(Schema):
     webhook_url: str | None = Field(
         None,
         max_length=LONGEST_URL,
-        json_schema_extra={"format": "uri"},
         examples=["https://koala.example/hooks"],
-        description="Where to send `job.completed` or `job.failed`. With it the answer is 202 at once. "
+        description="The address to send `job.completed` or `job.failed` to; empty is none. With it the answer "
+        "is 202 at once. "
         "Needs a key: what is sent is signed with the account's secret.",
     )
 

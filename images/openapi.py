@@ -200,7 +200,7 @@ def _as_form(form: JSON) -> None:
     schema = form["schema"]
     del schema["title"]
     schema["properties"] = {name: without_null(told) for name, told in schema["properties"].items()}
-    file = {"type": "string", "contentMediaType": "application/octet-stream"}
+    file = {"type": "string", "minLength": 1, "contentMediaType": "application/octet-stream"}
     types = ", ".join(source.content_type for source in INPUTS)
     fields = schema["properties"]
     if "files" in fields:
