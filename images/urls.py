@@ -1,4 +1,4 @@
-"""The API's addresses, at the root of the site because of the short routes, those of its docs and webhooks."""
+"""The API's addresses, at the root of the site because of the short routes; those of docs and webhooks."""
 
 from django.urls import include, path, re_path
 

@@ -179,7 +179,10 @@ class WebhookDelivery(models.Model):
 
     def give_up(self, note: str = "", *, attempted: bool = True) -> None:
         self._claimed().update(
-            status=self.Status.FAILED, next_attempt_at=None, attempts=F("attempts") + attempted, note=note
+            status=self.Status.FAILED,
+            next_attempt_at=None,
+            attempts=F("attempts") + int(attempted),
+            note=note,
         )
 
     def begin_again(self, now: datetime) -> None:

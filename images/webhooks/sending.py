@@ -18,13 +18,15 @@ from accounts.sealing import BrokenSeal
 from images.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from images.webhooks import events, schedule, signing, turns
 from images.webhooks.calling import Answer, call
+from images.webhooks.waking import wake
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 32
 # Of one account, whose receivers may all be slow.
 AT_ONCE_OF_ONE = 4
-# Seconds. After the first a run begins no further attempt; at the second it is killed.
+# Seconds. After the first a run begins no further attempt, and lets another worker do so while it waits for
+# the answers that it is owed; at the second it is killed.
 RUN_SECONDS = 30
 HARD_LIMIT = 120
 # An attempt is its sender's for longer than a call takes, with the time to look its host's name up.
@@ -71,6 +73,7 @@ class _Run:
         self._turn, self._end = turn, end
         self._under_way: dict[Future[Answer], Attempt] = {}
         self._of_owner: Counter[int] = Counter()
+        self._is_over = False
 
     def send(self) -> int:
         made = 0
@@ -82,7 +85,12 @@ class _Run:
                 done, _ = wait(self._under_way, LOOKS_EVERY, FIRST_COMPLETED)
                 for future in done:
                     self._finish(future)
-                self._turn.keep()
+                if time.monotonic() < self._end:
+                    self._turn.keep()
+                elif not self._is_over:
+                    self._is_over = True
+                    self._turn.end()
+                    wake()
 
     def _begin_what_is_due(self, threads: ThreadPoolExecutor) -> int:
         begun = 0

@@ -22,15 +22,20 @@ class Turn:
 
     def __init__(self) -> None:
         self._kept_at = 0.0
+        self._is_over = False
 
     def keep(self) -> None:
         now = time.monotonic()
-        if now - self._kept_at > 1:
+        if not self._is_over and now - self._kept_at > 1:
             self._kept_at = now
             with contextlib.suppress(ConnectionInterrupted, RedisError):
                 cache.set(_SENDING, 1, timeout=TURN_SECONDS)
 
     def end(self) -> None:
+        """Give it back; a second time is nothing, as another may have it by then."""
+        if self._is_over:
+            return
+        self._is_over = True
         with contextlib.suppress(ConnectionInterrupted, RedisError):
             cache.delete(_SENDING)
 

@@ -39,10 +39,11 @@ def subject_of(user: User) -> Subject:
 
 
 def why_refused(subject, url) -> str:
+    began = timezone.now()
     with pytest.raises(ApiError) as refused:
         endpoint_of(subject, url)
     assert (refused.value.code, refused.value.field) == ("invalid_request", "webhook_url")
-    assert not WebhookEndpoint.objects.filter(url=url).exists()
+    assert not WebhookEndpoint.objects.filter(disabled_at=None, created_at__gt=began).exists()
     return refused.value.detail
 
 

@@ -343,6 +343,31 @@ def test_while_one_worker_sends_another_leaves_it_to_that(owe, receiver):
     assert send_what_is_due() == 1
 
 
+def test_a_run_whose_time_is_over_lets_another_begin_while_it_waits_for_answers(owe, receiver, monkeypatch):
+    monkeypatch.setattr(sending, "RUN_SECONDS", 0.2)
+    let_go, woken = threading.Event(), []
+
+    def another_worker_is_woken() -> None:
+        turn = turns.take()
+        woken.append(turn is not None)
+        let_go.set()
+
+    monkeypatch.setattr(sending, "wake", another_worker_is_woken)
+
+    def slowly(handler) -> None:
+        let_go.wait(10)
+        handler.send_response(200)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    receiver.answer = slowly
+    delivery = owe(receiver.url)
+    assert send_what_is_due() == 1
+    assert woken == [True]
+    assert turns.take() is None  # the other's turn is not ended by the first
+    assert state_of(delivery) == ("delivered", 1)
+
+
 def test_what_becomes_due_while_a_run_lasts_is_sent_by_it(owe, receiver):
     first = owe(receiver.url)
     second = []
