@@ -55,14 +55,6 @@ class Decision(NamedTuple):
         return self.now - self.now % DAY_SECONDS + DAY_SECONDS
 
     @property
-    def minute_left(self) -> int | None:
-        return _left(self.limits.minute, self.minute_count)
-
-    @property
-    def day_left(self) -> int | None:
-        return _left(self.limits.day, self.day_count)
-
-    @property
     def retry_after(self) -> int | None:
         """Whole seconds until the violated limit gives way; `None` if nothing was violated."""
         match self.verdict:
@@ -76,7 +68,3 @@ class Decision(NamedTuple):
                 return self.escalation_until - self.now
             case _:
                 return None
-
-
-def _left(limit: int | None, used: int) -> int | None:
-    return None if limit is None else max(0, limit - used)

@@ -22,10 +22,11 @@ def of_decision(decision: Decision) -> dict[str, str]:
     minute, day, concurrent, _, _ = limits
     minute_reset = MINUTE_SECONDS - now % MINUTE_SECONDS
     state = ""
-    if (minute_left := decision.minute_left) is not None:
-        remaining, reset = minute_left, minute_reset
+    if minute is not None:
+        remaining, reset = max(0, minute - decision.minute_count), minute_reset
         state = f', "minute";r={remaining};t={minute_reset}'
-    if (day_left := decision.day_left) is not None:
+    if day is not None:
+        day_left = max(0, day - decision.day_count)
         day_reset = DAY_SECONDS - now % DAY_SECONDS
         if minute is None or day_left == 0:
             remaining, reset = day_left, day_reset
