@@ -1,0 +1,1 @@
+"""What the images benchmark runs in processes of its own."""
