@@ -47,7 +47,11 @@ _OTHERS = {
         12,
     ),
     "WWW-Authenticate": ("How a key is presented.", {"const": "Bearer"}, "Bearer"),
-    "Location": ("Where to ask for the job.", _TEXT, "/api/v1/jobs/job_5pX2mVbQ8nRk3TzLw7YcJd"),
+    "Location": (
+        "Where to ask for the job; or where the file is.",
+        _TEXT,
+        "/api/v1/jobs/job_5pX2mVbQ8nRk3TzLw7YcJd",
+    ),
     "Content-Disposition": (
         "A name to keep the file by.",
         {"type": "string", "pattern": "^attachment"},
@@ -62,6 +66,13 @@ _OTHERS = {
     "X-Content-Type-Options": ("The content type is not to be guessed.", {"const": "nosniff"}, "nosniff"),
     "Accept-Ranges": ("Each request gets all of the file.", {"const": "none"}, "none"),
 }
+OF_FILES = (
+    "Content-Disposition",
+    "Content-Length",
+    "Content-Security-Policy",
+    "X-Content-Type-Options",
+    "Accept-Ranges",
+)
 # May be left out: a key without limits has none to tell of.
 OPTIONAL = frozenset(_LIMITS)
 

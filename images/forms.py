@@ -26,9 +26,8 @@ class JobForm(Schema):
         None,
         max_length=LONGEST_URL,
         examples=["https://koala.example/hooks"],
-        description="The address to send `job.completed` or `job.failed` to; empty is none. With it the answer "
-        "is 202 at once. "
-        "Needs a key: what is sent is signed with the account's secret.",
+        description="The address to send `job.completed` or `job.failed` to; empty is none. With it the "
+        "answer is 202 at once. Needs a key: what is sent is signed with the account's secret.",
     )
 
 

@@ -2,7 +2,7 @@
 added here: every refusal and header, keys, webhooks, and how files are sent."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -29,7 +29,7 @@ DESCRIPTION = """\
 Convert and compress images under fair limits.
 
 Send an image to `POST /api/v1/convert`: the answer is the finished result, or, where that takes longer than
-10 seconds, a job to ask for. Many images go to `POST /api/v1/batch`.
+{wait} seconds, a job to ask for. Many images go to `POST /api/v1/batch`.
 
 A key goes into the header `Authorization: Bearer KEY`, `X-Api-Key: KEY` or `X-Fast-Api-Key: KEY`, and never
 into the address. Without a key the limits of your network address apply.
@@ -92,7 +92,6 @@ PARAMETERS: dict[str, tuple[str, JSON, str]] = {
 DONE = {
     200: "The result, or what was asked for.",
     202: "The job was accepted, and its end not waited for.",
-    302: "The file is at another address.",
 }
 
 
@@ -114,7 +113,7 @@ def document() -> JSON:
         "openapi": drawn["openapi"],
         "info": {
             **drawn["info"],
-            "description": DESCRIPTION,
+            "description": DESCRIPTION.format(wait=settings.JOB_WAIT_SECONDS),
             "summary": "Image conversion under fair limits.",
         },
         "servers": [{"url": settings.BASE_URL}],
@@ -134,7 +133,7 @@ def document() -> JSON:
 
 @require_safe
 def answer_document(request: ApiRequest) -> HttpResponse:
-    body = _written(settings.BASE_URL, settings.UPLOAD_MAX_BYTES)
+    body = _written(settings.BASE_URL, settings.UPLOAD_MAX_BYTES, settings.JOB_WAIT_SECONDS)
     return HttpResponse(body, content_type="application/json")
 
 
@@ -174,12 +173,15 @@ def _complete(operation: JSON, route: routes.ApiRoute, refusals: dict[str, JSON]
 
 
 def _complete_answer(answer: JSON, status: int, operation: str) -> None:
-    named = answer.get("headers", {})
-    more = ["Location"] if status == 202 and operation != "batch" else []
-    answer["headers"] = documented_headers.of_answer(*more) | named
-    if status in DONE and answer["description"] in ("OK", "Accepted"):
+    more: Sequence[str] = ()
+    if status == 302 or (status == 202 and operation != "batch"):
+        more = ["Location"]
+    elif operation in ("download", "look_at_download"):
+        more = documented_headers.OF_FILES
+    answer["headers"] = documented_headers.of_answer(*more)
+    if answer["description"] in ("OK", "Accepted"):  # ninja's own words
         answer["description"] = DONE[status]
-    if "Location" in answer["headers"] and status == 202:
+    if status == 202 and operation != "batch":
         of_job = {"parameters": {"job_id": "$response.body#/id"}}
         short = "short_" if operation.startswith("short_") else ""
         answer["links"] = {

@@ -31,7 +31,6 @@ ANSWERS: dict[int, Any] = {
     },
     302: {
         "description": "Where results are kept in S3: the file is at `Location`, for 60 seconds",
-        "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
     },
 }
 ANSWERS_WITHOUT_A_FILE: dict[int, Any] = {200: {"description": "The file's headers"}}

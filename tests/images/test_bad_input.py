@@ -11,7 +11,7 @@ from images.drawings import draw
 from images.models import Job
 from tests.images.calls import convert, convert_short, upload
 from tests.images.conftest import kept_files
-from tests.images.test_decoding import png_bomb
+from tests.images.pictures.test_decoding import png_bomb
 from usage import routes
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -70,6 +70,88 @@ def test_a_field_that_is_wrong_is_named(api, fields, status, code, field):
     assert_refused(convert(api, PNG, **{"output_format": "png", **fields}), status, code, field)
 
 
+@pytest.mark.parametrize(
+    ("fields", "status", "code", "field"),
+    [
+        ({}, 400, "invalid_request", "quality"),
+        ({"quality": ""}, 400, "invalid_request", "quality"),
+        ({"quality": "0"}, 400, "invalid_request", "quality"),
+        ({"quality": "101"}, 400, "invalid_request", "quality"),
+        ({"quality": "50", "target_bytes": "5000"}, 400, "invalid_request", "target_bytes"),
+        ({"target_bytes": "0"}, 400, "invalid_request", "target_bytes"),
+        ({"target_bytes": "-5"}, 400, "invalid_request", "target_bytes"),
+        ({"target_bytes": "small"}, 400, "invalid_request", "target_bytes"),
+        ({"target_bytes": "1e3"}, 400, "invalid_request", "target_bytes"),
+        ({"target_bytes": "2147483648"}, 400, "invalid_request", "target_bytes"),
+        ({"target_bytes": "9" * 5000}, 400, "invalid_request", "target_bytes"),
+        ({"quality": "50", "async": "perhaps"}, 400, "invalid_request", "async"),
+        ({"quality": "50", "webhook_url": "x" * 2001}, 400, "invalid_request", "webhook_url"),
+    ],
+)
+def test_a_compressions_field_that_is_wrong_is_named(api, fields, status, code, field):
+    assert_refused(api.post("/api/v1/compress", {"file": upload(PNG), **fields}), status, code, field)
+    short = api.post("/compress", {"file": upload(PNG), **fields})
+    assert (short.status_code, short.json()["error"], short.json()["field"]) == (status, code, field)
+    assert not Job.objects.exists()
+
+
+class TestBatch:
+    """Whatever is wrong with one of its files or fields, nothing of a batch is taken."""
+
+    @pytest.fixture(autouse=True)
+    def _nothing_is_kept(self):
+        yield
+        assert not Job.objects.exists()
+        assert kept_files() == []
+
+    def send(self, client, files, **fields):
+        named = [upload(one) if isinstance(one, bytes) else one for one in files]
+        return client.post("/api/v1/batch", {"files": named, "output_format": "webp", **fields})
+
+    @pytest.mark.parametrize(
+        ("fields", "status", "code", "field"),
+        [
+            ({"output_format": "docx"}, 415, "unsupported_format", "output_format"),
+            ({"quality": "0"}, 400, "invalid_request", "quality"),
+            ({"width": "30001"}, 400, "invalid_request", "width"),
+            ({"height": "tall"}, 400, "invalid_request", "height"),
+            ({"webhook_url": "ftp://koala.example.com/"}, 400, "invalid_request", "webhook_url"),
+        ],
+    )
+    def test_a_field_that_is_wrong_is_named(self, api, fields, status, code, field):
+        assert_refused(self.send(api, [PNG, PNG], **fields), status, code, field)
+
+    def test_a_field_that_is_missing_is_named(self, api):
+        no_files = api.post("/api/v1/batch", {"output_format": "webp"})
+        assert_refused(no_files, 400, "invalid_request", "files")
+        text = api.post("/api/v1/batch", {"files": "koala.png", "output_format": "webp"})
+        assert_refused(text, 400, "invalid_request", "files")
+        no_format = api.post("/api/v1/batch", {"files": [upload(PNG)]})
+        assert_refused(no_format, 400, "invalid_request", "output_format")
+
+    def test_a_file_that_is_empty_is_told_by_its_place(self, api):
+        refused = self.send(api, [PNG, PNG, b"", PNG])
+        assert_refused(refused, 400, "invalid_request", "files")
+        assert refused.json()["detail"] == "File 3 of 4 is empty."
+
+    def test_one_file_too_many_is_refused(self, api):
+        refused = self.send(api, [PNG] * 51)
+        assert_refused(refused, 400, "invalid_request", "files")
+        assert refused.json()["detail"] == "A batch has 50 files at most."
+
+    def test_each_file_is_held_to_the_limit_and_the_body_to_that_of_so_many_files(self, api, settings):
+        settings.UPLOAD_MAX_BYTES = 10_000
+        assert_refused(self.send(api, [PNG, bytes(10_001)]), 413, "image_too_large", "files")
+        body = api.generic("POST", "/api/v1/batch", b"", CONTENT_LENGTH=50 * 10_000 + 100_000)
+        assert_refused(body, 413, "image_too_large", "files")
+
+
+def test_more_than_one_file_is_refused_where_one_is_made(api):
+    answer = api.post("/api/v1/convert", {"file": [upload(PNG), upload(PNG)], "output_format": "webp"})
+    assert_refused(answer, 400, "invalid_request", "file")
+    assert answer.json()["detail"] == "Send one file; up to 50 go to /api/v1/batch."
+
+
 def test_a_field_that_is_missing_is_named(api):
     assert_refused(api.post("/api/v1/convert", {"output_format": "webp"}), 400, "invalid_request", "file")
     assert_refused(
@@ -77,6 +159,7 @@ def test_a_field_that_is_missing_is_named(api):
     )
     short = api.post("/convert", {"file": upload(PNG)})
     assert (short.status_code, short.json()["field"]) == (400, "targetFormat")
+    assert_refused(api.post("/api/v1/compress", {"quality": 50}), 400, "invalid_request", "file")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +192,7 @@ def test_a_field_that_is_missing_is_named(api):
     ],
 )
 def test_a_body_that_is_no_form_is_refused(api, content_type, body):
-    for path in ("/api/v1/convert", "/convert"):
+    for path in ("/api/v1/convert", "/convert", "/api/v1/compress", "/compress", "/api/v1/batch"):
         answer = api.generic("POST", path, body, content_type=content_type)
         assert 400 <= answer.status_code < 500, answer.content
         assert answer.json()["error"] in ("Invalid request", "invalid_request")
@@ -244,7 +327,12 @@ def test_a_content_length_of_thousands_of_digits_is_too_large(api):
 def test_work_that_the_guard_did_not_charge_is_not_begun(api, monkeypatch):
     # As if the guard's table and the URLs disagreed.
     monkeypatch.setattr(routes, "find", lambda method, path: routes.OTHER)
-    for answer in (convert(api, PNG), convert_short(api, PNG)):
+    for answer in (
+        convert(api, PNG),
+        convert_short(api, PNG),
+        api.post("/compress", {"file": upload(PNG), "quality": 50}),
+        api.post("/api/v1/batch", {"files": [upload(PNG)], "output_format": "webp"}),
+    ):
         assert_refused(answer, 404, "not_found")
     assert not Job.objects.exists()
 

@@ -8,6 +8,7 @@ from django.test import Client
 from accounts import api_keys
 from accounts.models import ApiKey, EndpointLimit, Tier, User
 from images.models import Job
+from images.queue.pool import pool
 from tests.images.calls import convert, make_job
 from tests.usage.clock import Clock
 from tests.usage.escalation.customer import STEPS, Customer
@@ -141,7 +142,24 @@ def test_while_the_store_is_away_nothing_is_guessed(issue, owner, monkeypatch):
     assert body["limits"]["queued"]["left"] == 199
 
 
-def test_the_query_count_does_not_grow_with_jobs(issue, owner, django_assert_num_queries):
+def test_it_tells_what_may_be_sent(issue, settings):
+    settings.UPLOAD_MAX_BYTES, settings.IMAGE_MAX_PIXELS = 1000, 2000
+    _, client = issue()
+    assert ask(client)["uploads"] == {"max_bytes": 1000, "max_pixels": 2000, "max_files": 50}
+
+
+def test_it_tells_whether_the_pool_takes_jobs_now(issue, settings):
+    settings.POOL_QUEUE_LIMIT = 1
+    _, client = issue()
+    pool.forget()
+    assert ask(client)["accepts_jobs"] is True
+    assert convert(client, b"no image", **{"async": "true"}).status_code == 202
+    assert ask(client)["accepts_jobs"] is False
+    pool.forget()
+
+
+def test_the_query_count_does_not_grow_with_jobs(issue, owner, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr("images.queue.pool.COUNTED_EVERY", 3600)  # a query a second, whoever asks
     _, client = issue()
     ask(client)
     for _ in range(5):

@@ -6,7 +6,8 @@ from django.test import Client
 from accounts import api_keys
 from accounts.models import User
 from images.drawings import draw
-from images.models import AccountQueue, Job, WebhookEndpoint
+from images.models import AccountQueue, Job, WebhookEndpoint, job
+from images.queue import endings
 from images.queue.pool import pool
 from tests.images.calls import convert, convert_short, upload
 from tests.images.conftest import kept_files
@@ -151,6 +152,37 @@ class TestCancel:
         client = issue()
         job = convert(client, PNG, **{"async": "true"}).json()["id"]
         assert client.delete(f"/api/v1/jobs/{job}")["X-RateLimit-Remaining"] == "29"
+
+
+class TestAJobThatIsWaitedFor:
+    def test_is_told_to_be_cancelled_if_it_was_meanwhile(self, api, monkeypatch):
+        def cancel_instead(job_id, seconds):
+            assert api.delete(f"/api/v1/jobs/{job_id}").status_code == 200
+
+        monkeypatch.setattr(endings, "wait", cancel_instead)
+        answer = convert(api, PNG)
+        assert (answer.status_code, answer.json()["detail"]) == (409, "The job was cancelled.")
+        assert compress(api, path="/compress", quality=50).json()["error"] == "invalid_request"
+
+    def test_is_gone_if_its_account_was_closed_meanwhile(self, api, monkeypatch):
+        monkeypatch.setattr(endings, "wait", lambda *_: Job.objects.all().delete())
+        assert convert(api, PNG).status_code == 404
+
+
+class TestPlace:
+    def test_is_told_while_a_job_waits(self, api, new_client):
+        convert(new_client("sam@example.com"), PNG, **{"async": "true"})
+        first = convert(api, PNG, **{"async": "true"}).json()
+        batch = send_batch(api, [PNG] * 3).json()["jobs"]
+        assert [one["place"] for one in (first, *batch)] == [1, 2, 3, 4]
+        assert Job.objects.get(pk=first["id"]).start()
+        told = [api.get(f"/api/v1/jobs/{one['id']}").json()["place"] for one in (first, *batch)]
+        assert told == [None, 1, 2, 3]
+
+    def test_is_not_counted_without_end(self, api, monkeypatch):
+        monkeypatch.setattr(job, "MOST_PLACES", 2)
+        assert [one["place"] for one in send_batch(api, [PNG] * 2).json()["jobs"]] == [1, 2]
+        assert convert(api, PNG, **{"async": "true"}).json()["place"] is None
 
 
 class TestWebhook:
