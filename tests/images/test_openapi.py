@@ -35,6 +35,8 @@ PROBLEM = "application/problem+json"
 CONFIGURATION = """
 hooks = "tests.images.schemathesis_hooks"
 
+request-timeout = 60
+
 [cache]
 enabled = false
 
@@ -204,7 +206,7 @@ def _requests_of(har: Path) -> Counter:
 @pytest.fixture(scope="module")
 def panel(new_database) -> Iterator[Panel]:
     with tempfile.TemporaryDirectory(prefix="koala-openapi-") as path:
-        told = {"WORKER_PROCESSES": "2", "JOB_WAIT_SECONDS": "30", "LIMITS_TIMEOUT_MS": "1000"}
+        told = {"WORKER_PROCESSES": "2", "JOB_WAIT_SECONDS": "5", "LIMITS_TIMEOUT_MS": "1000"}
         with Up(Path(path) / "var", database=new_database(), **told) as up:
             yield Panel(up, Path(path))
 

@@ -189,6 +189,16 @@ def test_clients_that_are_refused_and_never_send_their_body_leave_threads_to_the
         assert requests.get(url + "/api/v1/conversions", timeout=10).status_code == 200
 
 
+def test_head_has_the_headers_of_get_and_leaves_the_connection_good(url):
+    with requests.Session() as session:
+        for path in ("/api/v1/conversions", "/job/nothing", "/api/v1/openapi.json"):
+            head = session.head(url + path, timeout=10)
+            get = session.get(url + path, timeout=10)
+            assert (head.status_code, head.content) == (get.status_code, b"")
+            assert head.headers["Content-Length"] == get.headers["Content-Length"] == str(len(get.content))
+            assert "RateLimit" in head.headers
+
+
 def test_an_upload_that_breaks_off_does_no_harm(url):
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), 10) as client:
