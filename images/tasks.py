@@ -50,6 +50,7 @@ def remove_what_is_over() -> None:
 
 @shared_task
 def mend_queues() -> None:
+    recovering.fail_ignored_jobs()
     mending.mend_numbers()
     mending.remove_idle_queues()
 

@@ -75,7 +75,7 @@ class JobQuerySet(models.QuerySet["Job"]):
         """Its place among those that wait in its queue, 1 for the next; `None` far behind, or elsewhere."""
         if job.status != Job.Status.QUEUED:
             return None
-        waiting = self.filter(queue=job.queue_id, status=Job.Status.QUEUED)
+        waiting = self.filter(queue=job.queue_id, status=Job.Status.QUEUED).order_by("created_at")
         before = waiting.filter(created_at__lt=job.created_at)[:MOST_PLACES].count()
         return before + 1 if before < MOST_PLACES else None
 
@@ -162,8 +162,9 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["owner", "-created_at"], name="jobs_of_an_account"),
             models.Index(fields=["subject_id", "-created_at"], name="jobs_of_a_subject"),
+            # The only one of jobs that wait. With another by `created_at` alone, PostgreSQL would look for an
+            # account's next job among everybody's, if it believes that most of them are this account's.
             models.Index(fields=["queue", "created_at"], name="jobs_queued", condition=Q(status="queued")),
-            models.Index(fields=["created_at"], name="jobs_waiting", condition=Q(status="queued")),
             models.Index(fields=["seen_at"], name="jobs_running", condition=Q(status="running")),
             models.Index(fields=["ended_at"], name="jobs_ended"),
         ]

@@ -1,4 +1,4 @@
-"""What beat asks for every few seconds: jobs whose worker is gone, jobs that nobody was told of."""
+"""What beat asks for: jobs whose worker is gone, jobs that nobody was told of, and those that nobody took."""
 
 import logging
 from datetime import timedelta
@@ -31,16 +31,21 @@ IGNORED = Unconvertible(
 
 def recover_jobs() -> int:
     """Give back the jobs whose worker is gone, wake workers for those that wait; gives how many failed."""
-    now = timezone.now()
-    ignored = Job.objects.filter(status=Job.Status.QUEUED, created_at__lt=now - IGNORED_AFTER)
-    failed = sum(ends.fail(job, IGNORED) for job in ignored.iterator())
-    for job in Job.objects.filter(status=Job.Status.RUNNING, seen_at__lt=now - LOST_AFTER):
+    failed = 0
+    for job in Job.objects.filter(status=Job.Status.RUNNING, seen_at__lt=timezone.now() - LOST_AFTER):
         log.warning("The worker of %s is gone", job)
         failed += ends.give_up(job, DEADLY)
-    waiting = Job.objects.filter(status=Job.Status.QUEUED)[:MOST_WAKES].count()
+    waiting = Job.objects.filter(status=Job.Status.QUEUED).order_by()[:MOST_WAKES].count()
     if waiting:
         _wake_for(waiting)
     return failed
+
+
+def fail_ignored_jobs() -> int:
+    """Fail the jobs that waited for a day; gives how many. It looks at all that wait: ask seldom."""
+    a_day_ago = timezone.now() - IGNORED_AFTER
+    ignored = Job.objects.filter(status=Job.Status.QUEUED, created_at__lt=a_day_ago).order_by()
+    return sum(ends.fail(job, IGNORED) for job in ignored.iterator())
 
 
 def _wake_for(waiting: int) -> None:

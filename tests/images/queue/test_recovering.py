@@ -70,8 +70,8 @@ def test_a_job_that_nobody_takes_has_the_workers_told_again(api, wakes, store):
 def test_a_job_that_nobody_takes_for_a_day_fails(api):
     job = submit(api)
     with time_machine.travel(timezone.now() + recovering.IGNORED_AFTER - A_MOMENT):
-        assert recovering.recover_jobs() == 0
+        assert recovering.fail_ignored_jobs() == 0
     with time_machine.travel(timezone.now() + recovering.IGNORED_AFTER + A_MOMENT):
-        assert recovering.recover_jobs() == 1
+        assert recovering.fail_ignored_jobs() == 1
     assert state(api, job)["error"]["code"] == "queue.pool_saturated"
     assert numbers(job) == (0, 0)
