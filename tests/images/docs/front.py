@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from usage.limits.refusals import Refusal
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
+ASYNC = '--{boundary}\r\nContent-Disposition: form-data; name="async"\r\n\r\ntrue\r\n'
 
 
 @dataclass
@@ -21,10 +22,14 @@ class Call:
 
 
 class Front:
-    """Passes on to `backend`, until its `with` block ends. Whatever `refusals` holds is answered first."""
+    """Passes on to `backend`, until its `with` block ends. Whatever `refusals` holds is answered first.
 
-    def __init__(self, backend: str) -> None:
+    With `in_background` no form waits for its job: ours answers 202 as it does when it is busy.
+    """
+
+    def __init__(self, backend: str, *, in_background: bool = False) -> None:
         self.backend = backend
+        self.in_background = in_background
         self.calls: list[Call] = []
         self.refusals: list[Refusal] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"front": self}))
@@ -55,15 +60,20 @@ class _Handler(BaseHTTPRequestHandler):
             refused = front.refusals.pop(0)
             self._answer(refused.status, dict(refused.headers), refused.body)
             return
+        headers = {name.title(): value for name, value in self.headers.items()}
+        if front.in_background and body:
+            boundary = self.headers.get_boundary()
+            body = ASYNC.format(boundary=boundary).encode() + body
+            headers["Content-Length"] = str(len(body))
         connection = http.client.HTTPConnection(front.backend.removeprefix("http://"), timeout=30)
-        connection.request(self.command, self.path, body or None, dict(self.headers))
+        connection.request(self.command, self.path, body or None, headers)
         response = connection.getresponse()
         content = response.read()
         if response.getheader("Content-Type", "").startswith("application/json"):
             content = content.replace(front.backend.encode(), front.url.encode())
         connection.close()
-        headers = {name: value for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP}
-        self._answer(response.status, headers, content)
+        kept = {name: value for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP}
+        self._answer(response.status, kept, content)
 
     do_POST = do_GET
 

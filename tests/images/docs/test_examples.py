@@ -63,11 +63,11 @@ def run_all(live_server, worker, settings, key, tmp_path):
     """Runs all examples at once, each in a folder of its own and with its own server in front of ours."""
     settings.BASE_URL = live_server.url
 
-    def run(*refusals, key=key, photo=PNG):
+    def run(*refusals, key=key, photo=PNG, in_background=False):
         with ExitStack() as stack:
             under_way = []
             for example in HERE:
-                front = stack.enter_context(Front(live_server.url))
+                front = stack.enter_context(Front(live_server.url, in_background=in_background))
                 front.refusals = list(refusals)
                 folder = tmp_path / example.anchor
                 folder.mkdir()
@@ -124,11 +124,9 @@ def test_they_convert_an_image_and_show_their_key_to_the_api_alone(run_all):
         assert [call.has_key for call in run.front.calls] == [True, False]
 
 
-def test_refused_they_wait_as_told_and_longer_each_time_then_ask_for_the_job_until_it_is_done(
-    run_all, settings
-):
-    settings.JOB_WAIT_SECONDS = 0
-    for run in run_all(refused("rate_limited", retry_after=2), refused("limits_unavailable")):
+def test_refused_they_wait_as_told_and_longer_each_time_then_ask_for_the_job_until_it_is_done(run_all):
+    refusals = refused("rate_limited", retry_after=2), refused("limits_unavailable")
+    for run in run_all(*refusals, in_background=True):
         assert_converted(run)
         waits = [float(seconds) for seconds in re.findall(r"^Again in ([\d.]+) s", run.error, re.MULTILINE)]
         # First 2 because it was told so, though by itself it would take 1; then 2 because it doubles.
@@ -140,9 +138,8 @@ def test_refused_they_wait_as_told_and_longer_each_time_then_ask_for_the_job_unt
         assert asked[-1] == DOWNLOAD
 
 
-def test_they_say_why_a_job_failed(run_all, settings):
-    settings.JOB_WAIT_SECONDS = 0
-    for run in run_all(photo=b"no image at all"):
+def test_they_say_why_a_job_failed(run_all):
+    for run in run_all(photo=b"no image at all", in_background=True):
         assert_given_up(run)
         assert run.error.startswith("The job is failed: "), run
         assert "unsupported_format" in run.error or "invalid_request" in run.error, run
