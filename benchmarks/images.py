@@ -46,7 +46,7 @@ MEGAPIXEL = (1_154, 867)
 FIFTY = (8_660, 5_773)
 PROMISED_RATE = 0.8
 PROMISED_MEMORY = 1.3
-START_SECONDS = 120.0
+START_SECONDS = 300.0
 MEMORY_CASES = (
     ("png", "webp"),
     ("jpg", "avif"),
@@ -92,21 +92,38 @@ def _rate(folder: Path, images: int, turns: int) -> bool:
         loops = [running.enter_context(_loop(files[number:] + files[:number])) for number in range(PROCESSES)]
         panel = running.enter_context(_panel(folder / "var"))
         bodies = [file.read_bytes() for file in files]
-        for convert in (loops, panel):  # the first pictures fill caches
-            _timed(convert, bodies, PROCESSES * 2)
+        for both in (loops, panel):  # the first pictures fill caches
+            _timed(both, bodies, PROCESSES * 2)
         rates: dict[str, list[float]] = {"plain": [], "panel": []}
+        cpu = {"plain": 0.0, "panel": 0.0}
         for _ in range(turns):
-            rates["plain"].append(images / _timed(loops, bodies, images))
-            rates["panel"].append(images / _timed(panel, bodies, images))
+            for name, convert, pids in (
+                ("plain", loops, [loop.pid for loop in loops]),
+                ("panel", panel, [panel.pid]),
+            ):
+                before = _cpu_seconds(pids)
+                rates[name].append(images / _timed(convert, bodies, images))
+                cpu[name] += (_cpu_seconds(pids) - before) / images / turns
     ratios = [ours / plain for ours, plain in zip(rates["panel"], rates["plain"], strict=True)]
     for name, text in (
         ("plain", f"plain loop, {PROCESSES} processes"),
         ("panel", "POST /convert, 2 at a time"),
     ):
         print(f"    {text:30}{_spread(rates[name])} images/s")
+    for name, seconds in cpu.items():
+        print(f"    {f'processor per image, {name}':30}{seconds * 1000:7.0f} ms")
+    print(f"    {'its ratio':30}{cpu['plain'] / cpu['panel']:7.2f}")
     kept = median(ratios) >= PROMISED_RATE
     print(f"    {'ratio':30}{_spread(ratios)}   promised {PROMISED_RATE}: {_word(kept)}\n")
     return kept
+
+
+def _cpu_seconds(pids: Sequence[int]) -> float:
+    """Of these processes and all that ever descended from them."""
+    parents = [psutil.Process(pid) for pid in pids]
+    family = [*parents, *(child for parent in parents for child in parent.children(recursive=True))]
+    used: float = sum(sum(member.cpu_times()[:4]) for member in family)
+    return used
 
 
 def _timed(convert: "Sequence[subprocess.Popen[str]] | Panel", bodies: Sequence[bytes], images: int) -> float:
@@ -144,8 +161,8 @@ def _loop(files: Sequence[Path]) -> Iterator["subprocess.Popen[str]"]:
 class Panel:
     """A running panel, and a key that no limit refuses."""
 
-    def __init__(self, url: str, key: str) -> None:
-        self._address, self._key = urlsplit(url).netloc, key
+    def __init__(self, url: str, key: str, pid: int) -> None:
+        self._address, self._key, self.pid = urlsplit(url).netloc, key, pid
 
     def send(self, bodies: Sequence[bytes], images: int) -> None:
         """Have so many converted and wait for the last. Raises `NothingMeasured` unless each is done."""
@@ -226,7 +243,7 @@ def _panel(var_dir: Path) -> Iterator[Panel]:
             text=True,
             check=True,
         ).stdout.strip()
-        yield Panel(ready[1], key)
+        yield Panel(ready[1], key, process.pid)
     finally:
         process.terminate()
         process.wait(30)

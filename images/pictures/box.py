@@ -310,9 +310,11 @@ class _Template:
 def _bare_environment() -> dict[str, str]:
     """None of our secrets: only where the modules are, and how memory is taken."""
     paths = os.pathsep.join(os.path.abspath(path) for path in sys.path)
-    # By default each thread gets a pool of its own, of 64 MB of address space.
+    # By default each thread gets a pool of its own, of 64 MB of address space; and a picture's memory, new to
+    # its process, comes in pages of 4 kB, which costs a small picture as much as the fork.
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    return {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "MALLOC_ARENA_MAX": "2", **kept}
+    memory = {"MALLOC_ARENA_MAX": "2", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    return {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", **memory, **kept}
 
 
 _template = _Template()
