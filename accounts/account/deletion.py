@@ -40,7 +40,8 @@ def delete_account(user: User, *, by: User | None = None) -> None:
     list(_superusers().select_for_update().order_by("pk"))
     if is_last_superuser(user):
         raise LastSuperuser
-    present = User.objects.select_for_update().filter(pk=user.pk).first()
+    # Not yet from rows that refer to it: who is writing one may hold what closing the account waits for.
+    present = User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
     if present is None:
         return  # by the same form, sent twice at once
     user = present
@@ -51,6 +52,8 @@ def delete_account(user: User, *, by: User | None = None) -> None:
     account_closing.send(sender=User, user=user)
     _forget_what_only_names(user)
     _say_good_bye(user.email, keys, by_staff=by is not None)
+    # From here on nothing new refers to it: the deletion takes along all that there is.
+    User.objects.select_for_update().get(pk=user.pk)
     user.delete()
 
 

@@ -11,7 +11,9 @@ import pytest
 from django.db import connection
 
 from accounts import api_keys
+from accounts.account.deletion import delete_account
 from accounts.models import ApiKey, Tier, User
+from images import closed_accounts
 from images.formats import output_named
 from images.models import AccountQueue, Job
 from images.orders import Order
@@ -122,6 +124,33 @@ def test_whatever_happens_together_the_numbers_are_those_of_the_jobs(subjects):
     ended = Job.objects.ended()
     assert ended.exists()
     assert not ended.filter(ended_at=None).exists()
+
+
+def test_an_account_is_deleted_while_somebody_submits_and_neither_waits_in_a_circle(subjects, monkeypatch):
+    submit(subjects[0])  # there is a queue to meet at
+    booked, closing = threading.Event(), threading.Event()
+    move, queue_id = AccountQueue.move, closed_accounts.account_queue_id
+
+    def move_and_wait(queue, **change):
+        move(queue, **change)
+        booked.set()
+        closing.wait(0.5)  # where a whole database is locked, it can't begin
+
+    def tell(account_id):
+        closing.set()
+        return queue_id(account_id)
+
+    def submit_or_delete(number):
+        if number == 0:
+            submit(subjects[0])
+        else:
+            booked.wait(5)
+            delete_account(User.objects.get(pk=subjects[0].account_id))
+
+    monkeypatch.setattr(AccountQueue, "move", move_and_wait)
+    monkeypatch.setattr(closed_accounts, "account_queue_id", tell)
+    in_threads(2, submit_or_delete)
+    assert [(job.owner, job.status) for job in Job.objects.all()] == [(None, "failed")] * 2
 
 
 def fail(job):
