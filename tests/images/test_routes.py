@@ -79,3 +79,11 @@ def test_no_answer_is_for_a_cache():
     client = Client()
     for path in ("/api/v1/conversions", "/entitlements/me", "/api/v1/openapi.json", "/api/v1/nothing"):
         assert client.get(path)["Cache-Control"] == "no-store"
+
+
+@pytest.mark.usefixtures("store", "db")
+def test_a_wrong_method_is_told_so_on_every_path_and_is_asked_for_no_csrf_token():
+    strict = Client(enforce_csrf_checks=True)
+    answers = {path: strict.put(path) for _, path in OPERATIONS}
+    assert {answer.status_code for answer in answers.values()} == {405}
+    assert all("detail" in answer.json() for answer in answers.values())
