@@ -75,7 +75,11 @@ def _accept(
     if not request.route.charged:
         # The guard saw another route here than the URLs do. Better nothing than work for free.
         raise not_found()
-    webhook = endpoint_of(request.subject, form.webhook_url) if form.webhook_url else None
+    webhook = None
+    if form.webhook_url:
+        # First of all: an address that is new to the account may take the place of another, with its log.
+        accepting.check_room(request.subject, len(files))
+        webhook = endpoint_of(request.subject, form.webhook_url)
     return accepting.accept(request.subject, files, order, webhook=webhook, batch=batch)
 
 

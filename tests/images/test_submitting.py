@@ -254,6 +254,11 @@ class TestFullQueue:
             assert answer.json()["type"] == f"https://iana.org/assignments/http-problem-types#{kind}"
             assert answer.json()["code"] == code
 
+    def test_a_webhooks_address_is_not_kept_and_takes_no_others_place(self, full):
+        client, _ = full
+        assert convert(client, PNG, webhook_url=HOOK).status_code == 429
+        assert not WebhookEndpoint.objects.exists()
+
     def test_a_large_body_is_not_even_read(self, full):
         client, code = full
         answer = client.generic(
