@@ -106,7 +106,7 @@ def cancel(request: ApiRequest, job_id: str) -> JobState:
     found = _job_of(request.subject, job_id)
     # It may move on between the look at it and its end: from waiting to running, and twice at most.
     while not (found.has_ended or ends.cancel(found)):
-        found.refresh_from_db()
+        found = _job_of(request.subject, job_id)
     if found.status != Job.Status.CANCELLED:
         raise ApiError("invalid_request", f"The job has ended already: it is {found.status}.", status=409)
     return schemas.state_of(found)

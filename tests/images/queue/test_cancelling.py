@@ -43,3 +43,10 @@ def test_a_job_that_has_ended_is_as_it_was(api):
     assert not ends.cancel(job)  # as it was read
     assert not ends.cancel(Job.objects.get(pk=job.pk))
     assert state(api, job)["status"] == "done"
+
+
+def test_a_job_that_is_removed_meanwhile_is_told_to_be_gone(api, monkeypatch):
+    job = submit(api)
+    monkeypatch.setattr(ends, "cancel", lambda job: not job.delete())
+    answer = api.delete(f"/api/v1/jobs/{job.pk}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
