@@ -30,13 +30,15 @@ from typing import IO, Any
 
 from images.formats import INPUTS, OUTPUTS, Format
 from images.orders import Facts, Order, Outcome, Unconvertible
-from images.pictures.limits import Limits
+from images.pictures.limits import TOO_MUCH_MEMORY, Limits
 
 BEAT_SECONDS = 1.0  # how often a caller is asked whether its job goes on
 _MOST_NEWS_BYTES = 65_536  # said by one box in all
 _MOST_TEXT = 300
 _PATIENCE_SECONDS = 5.0  # with a child that was killed: the kernel may have its hands full of its memory
-_STATUS = struct.Struct("i")
+_END = struct.Struct("qq")  # exit status, negative for a signal; the most memory, in bytes
+# What decoders and encoders die of when they get no memory, and don't look.
+_FAULTS = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
 _FORMATS = {form.name: form for form in (*INPUTS, *OUTPUTS)}
 _CODES = {"invalid_request", "unsupported_format", "image_too_large"}
 
@@ -134,14 +136,14 @@ class _Following:
 
     def until_the_end(self) -> Outcome:
         try:
-            status = self._watch()
+            status, memory = self._watch()
         finally:
             self._see_it_gone()
         self._listen(all_of_it=True)
-        return self._ending(status)
+        return self._ending(status, memory)
 
-    def _watch(self) -> int:
-        """Its exit status, as `subprocess` has it: negative for a signal."""
+    def _watch(self) -> tuple[int, int]:
+        """Its exit status, as `subprocess` has it, and the most memory it had."""
         started = time.monotonic()
         deadline, beat = started + self._limits.seconds, started + BEAT_SECONDS
         with selectors.DefaultSelector() as selector:
@@ -152,7 +154,7 @@ class _Following:
                 if self._news in ready and not self._listen():
                     selector.unregister(self._news)
                 if self._line in ready:
-                    return self._status()
+                    return self._told_end()
                 now = time.monotonic()
                 if now >= deadline:
                     raise self._too_slow()
@@ -161,19 +163,19 @@ class _Following:
                     if not self._going_on(self._progress):
                         raise Stopped
 
-    def _status(self) -> int:
-        told = self._line.recv(_STATUS.size)
-        if len(told) != _STATUS.size:  # the template is gone, and took the box with it
-            return -signal.SIGKILL
-        status: int = _STATUS.unpack(told)[0]
-        return status
+    def _told_end(self) -> tuple[int, int]:
+        told = self._line.recv(_END.size)
+        if len(told) != _END.size:  # the template is gone, and took the box with it
+            return -signal.SIGKILL, 0
+        status, memory = _END.unpack(told)
+        return status, memory
 
     def _see_it_gone(self) -> None:
         """Hang up, which has the template kill what still runs, and wait until it says that it is gone."""
         self._line.shutdown(socket.SHUT_WR)
         self._line.settimeout(_PATIENCE_SECONDS)
         with suppress(OSError):
-            while self._line.recv(_STATUS.size):
+            while self._line.recv(_END.size):
                 pass
 
     def _listen(self, *, all_of_it: bool = False) -> bool:
@@ -207,11 +209,13 @@ class _Following:
         if isinstance(progress, int):
             self._progress = max(self._progress, min(progress, 99))
 
-    def _ending(self, status: int) -> Outcome:
+    def _ending(self, status: int, memory: int) -> Outcome:
         """What the box has made, or the exception for why it has not."""
         said = self._last
         if status == -signal.SIGXCPU or status == -signal.SIGALRM:
             raise self._too_slow()
+        if status in _FAULTS and self._limits.are_near(memory):
+            raise Unconvertible("image_too_large", TOO_MUCH_MEMORY)
         if status != 0:
             raise Killed(max(0, -status))
         try:

@@ -14,7 +14,7 @@ from typing import Any
 from images.formats import output_named
 from images.orders import Order, Unconvertible
 from images.pictures.converting import convert
-from images.pictures.limits import Limits
+from images.pictures.limits import TOO_MUCH_MEMORY, Limits, most_memory
 
 NICENESS = 10  # pages and requests come first
 _PR_SET_PDEATHSIG = 1
@@ -22,7 +22,6 @@ _PR_SET_NO_NEW_PRIVS = 38
 _KILLED_AFTER = 5  # seconds beyond the limit that the caller keeps: for when it can't any more
 _MOST_TRACEBACK = 8_000
 
-TOO_MUCH_MEMORY = "Processing this image takes more memory than a job may have."
 TOO_LARGE_A_RESULT = "The result would be larger than a job may make it."
 
 # Loaded by the template: a box can't open files.
@@ -59,8 +58,11 @@ def run(news: int, source: int, target: int, *, parent: int) -> None:
         except MemoryError:
             say(unconvertible=["image_too_large", TOO_MUCH_MEMORY, "file"])
         except Exception:
-            if os.fstat(target).st_size >= limits.file_bytes:  # encoders have no word of their own for this
+            # Few encoders have words of their own for what they lack.
+            if os.fstat(target).st_size >= limits.file_bytes:
                 say(unconvertible=["image_too_large", TOO_LARGE_A_RESULT, "file"])
+            elif limits.are_near(most_memory(resource.getrusage(resource.RUSAGE_SELF))):
+                say(unconvertible=["image_too_large", TOO_MUCH_MEMORY, "file"])
             else:
                 say(odd=traceback.format_exc()[-_MOST_TRACEBACK:])
         else:

@@ -16,9 +16,10 @@ import traceback
 from contextlib import suppress
 
 from images.pictures import child
+from images.pictures.limits import most_memory
 
 MOST_FILES = 256  # of ours: one for each box, and a dozen
-_STATUS = struct.Struct("i")
+_END = struct.Struct("qq")  # exit status, negative for a signal; the most memory, in bytes
 
 
 def serve(control: socket.socket) -> None:
@@ -54,14 +55,14 @@ def serve(control: socket.socket) -> None:
 
 def _reap(boxes: dict[int, socket.socket], selector: selectors.BaseSelector) -> None:
     while boxes:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status, used = os.wait4(-1, os.WNOHANG)
         if not pid:
             return
         with boxes.pop(pid) as line:
             if line in selector.get_map():
                 selector.unregister(line)
             with suppress(OSError):  # nobody waits any more
-                line.send(_STATUS.pack(os.waitstatus_to_exitcode(status)))
+                line.send(_END.pack(os.waitstatus_to_exitcode(status), most_memory(used)))
 
 
 def _fork(handed: list[int]) -> int:
