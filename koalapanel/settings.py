@@ -145,7 +145,7 @@ _FILES, _FOLDERS = (0o640, 0o750) if X_ACCEL_PREFIX else (0o600, 0o700)
 STORAGES: dict[str, dict[str, object]] = {
     # Uploads and results: never served by path, only through a download's token.
     "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "BACKEND": "images.local_files.LocalFiles",
         "OPTIONS": {
             "location": VAR_DIR / "files",
             "file_permissions_mode": _FILES,
