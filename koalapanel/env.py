@@ -49,6 +49,7 @@ class Environment:
     JOB_WAIT_SECONDS: int
     POOL_QUEUE_LIMIT: int
     JOB_MEMORY_BYTES: int
+    DISK_RESERVE_BYTES: int
     WEB_WORKERS: int
     WEB_THREADS: int
     WORKER_PROCESSES: int
@@ -94,6 +95,7 @@ def read_environment() -> Environment:
         JOB_WAIT_SECONDS=_positive(env, "JOB_WAIT_SECONDS", 10),
         POOL_QUEUE_LIMIT=_positive(env, "POOL_QUEUE_LIMIT", 10_000),
         JOB_MEMORY_BYTES=_positive(env, "JOB_MEMORY_BYTES", 3 * 1024**3),
+        DISK_RESERVE_BYTES=_positive(env, "DISK_RESERVE_BYTES", 512 * 1024**2),
         WEB_WORKERS=_positive(env, "WEB_WORKERS", 1),
         WEB_THREADS=_positive(env, "WEB_THREADS", 32),
         WORKER_PROCESSES=_positive(env, "WORKER_PROCESSES", 2),

@@ -134,6 +134,8 @@ def refusal(
             "detail": detail,
             "code": code,
         }
+        if limit is None and known.problem_type == draft.QUOTA_EXCEEDED:
+            limit = known.refused_as
         if limit is not None:
             content["violated-policies"] = [limit]
     elif dialect is Dialect.SHORT:

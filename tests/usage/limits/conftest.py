@@ -64,3 +64,12 @@ def subject() -> Callable[..., Subject]:
         return Subject(id=id, limits=Limits(**numbers), tier="free", tier_revision=1, key_revision=1)
 
     return make
+
+
+def left(decision):
+    """What the minute and the day have left."""
+    limits = decision.limits
+    return tuple(
+        None if limit is None else max(0, limit - used)
+        for limit, used in ((limits.minute, decision.minute_count), (limits.day, decision.day_count))
+    )

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import redis
 
-from tests.usage.limits.conftest import NothingRemembered
+from tests.usage.limits.conftest import NothingRemembered, left
 from usage.limits.kinds import Verdict
 from usage.limits.link import LimitStoreDown
 from usage.limits.store import LEASE_MS, UNDONE, LimitStore
@@ -68,7 +68,7 @@ def test_at_the_minutes_end_the_full_allocation_is_back(store, subject, clock):
     assert refused.retry_after == 1
     clock.advance(0.001)
     again = call(store, key)
-    assert (again.verdict, again.minute_left) == (ADMITTED, 1)
+    assert (again.verdict, left(again)[0]) == (ADMITTED, 1)
 
 
 def test_the_wait_that_is_told_is_the_wait_that_is_needed(store, subject, clock):
@@ -90,7 +90,7 @@ def test_at_the_end_of_the_utc_day_the_full_allocation_is_back(store, subject, c
     assert (refused.verdict, refused.retry_after) == (DAY, 2)
     clock.advance(2)
     again = call(store, key)
-    assert (again.verdict, again.day_left) == (ADMITTED, 1)
+    assert (again.verdict, left(again)[1]) == (ADMITTED, 1)
 
 
 def test_a_spent_day_is_named_before_a_spent_minute(store, subject, clock):
@@ -151,7 +151,7 @@ def test_settling_twice_is_nothing(store, subject, client):
 def test_looking_charges_nothing_and_leaves_nothing_behind(store, subject, client):
     for _ in range(5):
         look = store.decide(subject(minute=2), "jobs", None)
-    assert (look.minute_left, look.verdict) == (2, ADMITTED)
+    assert (left(look)[0], look.verdict) == (2, ADMITTED)
     assert client.keys("*") == [f"kp1:{{{subject().bucket}}}:t"]  # the bucket was built, no more
 
 
@@ -162,7 +162,7 @@ def test_script_flush_between_any_two_calls_is_not_noticed(store, subject, clien
         client.script_flush()
         lease = store.new_lease()
         decision = store.decide(key, "convert", lease)
-        seen.append((decision.verdict, decision.minute_left))
+        seen.append((decision.verdict, left(decision)[0]))
         client.script_flush()
         if decision.admitted:
             store.settle(key, "convert", lease)
@@ -209,7 +209,7 @@ def test_an_announced_revision_makes_an_older_copy_stale_and_charges_nothing(sto
     store.announce_key(key.id, key.key_revision + 1)
     assert call(store, key).verdict is Verdict.STALE
     store.announce_key(key.id, key.key_revision)
-    assert call(store, key).minute_left == 3
+    assert left(call(store, key))[0] == 3
 
 
 def test_an_announced_tier_makes_older_copies_stale_in_every_bucket(store, subject):
@@ -255,7 +255,7 @@ def hammer(url, subject, calls, results):
         lease = store.new_lease()
         decision = store.decide(subject, "convert", lease)
         if decision.admitted:
-            seen.append(decision.day_left)
+            seen.append(left(decision)[1])
             store.settle(subject, "convert", lease)
     results.put(seen)
 
@@ -290,7 +290,7 @@ def test_what_was_undone_was_never_charged(store, subject, client):
     store.decide(key, "convert", lease)
     store.settle(key, "convert", lease, UNDONE)
     look = store.decide(key, "", None)
-    assert (look.minute_left, look.day_left, look.in_flight) == (5, 9, 0)
+    assert (*left(look), look.in_flight) == (5, 9, 0)
     assert sum(usage_of(client).values()) == 0
 
 
@@ -302,6 +302,6 @@ def test_what_is_undone_late_takes_nothing_from_another_minute(store, subject, c
     call(store, key)
     store.settle(key, "convert", lease, UNDONE)
     look = store.decide(key, "", None)
-    assert (look.minute_left, look.day_left) == (4, 8)
+    assert left(look) == (4, 8)
     # The minute it was charged in may be in the books by now, and stays as it was.
     assert usage_of(client) == {"k:1|convert|admitted": 2}

@@ -3,6 +3,7 @@
 import pytest
 import redis
 
+from tests.usage.limits.conftest import left
 from usage.escalation.ladder import Cause, Ladder
 from usage.limits import upkeep
 from usage.limits.kinds import Verdict
@@ -64,9 +65,9 @@ def test_it_is_built_before_the_first_decision_and_remembers(store, subject, cli
 def test_what_was_charged_today_comes_back_and_yesterdays_does_not(store, subject, clock):
     today = clock.seconds // DAY
     build(store, Remembered("k:1", day=today, day_count=7))
-    assert call(store, subject(day=10)).day_left == 2
+    assert left(call(store, subject(day=10)))[1] == 2
     clock.advance(DAY)
-    assert call(store, subject(day=10)).day_left == 9
+    assert left(call(store, subject(day=10)))[1] == 9
 
 
 def test_a_key_that_changed_lately_is_reloaded_by_processes_with_older_copies(store, subject):
@@ -85,7 +86,7 @@ def test_whoever_builds_a_bucket_that_lives_changes_nothing(store, subject, clie
     build(store)
     call(store, subject(minute=5))
     build(store, Remembered("k:1", escalation=5, version=9), life="another", revisions={"free": 5})
-    assert call(store, subject(minute=5)).minute_left == 3
+    assert left(call(store, subject(minute=5)))[0] == 3
     assert client.hget(f"kp1:{{{subject().bucket}}}:t", "*life") == "life"
 
 
