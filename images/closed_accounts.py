@@ -22,9 +22,9 @@ def hand_jobs_to_the_cleaning(user: User, **_: Any) -> None:
     """
     mine = Job.objects.filter(owner=user)
     Download.objects.filter(job__in=mine).update(uses_left=0)
-    queue = AccountQueue.objects.locked(account_queue_id(user.pk))
+    # Made where it has none: whoever is about to submit its first job waits for us, and finds it gone.
+    queue = AccountQueue.objects.locked_or_made(account_queue_id(user.pk))
     mine.exclude(status__in=Job.ENDED).update(status=Job.Status.FAILED)
     long_ago = timezone.now() - KEPT_FOR - timedelta(seconds=1)
     mine.update(owner=None, subject_id="", queue=None, ended_at=long_ago)
-    if queue is not None:
-        queue.delete()
+    queue.delete()

@@ -34,7 +34,9 @@ from images.pictures.limits import TOO_MUCH_MEMORY, Limits
 
 BEAT_SECONDS = 1.0  # how often a caller is asked whether its job goes on
 _MOST_NEWS_BYTES = 65_536  # said by one box in all
-_MOST_TEXT = 300
+# As a job's row keeps them.
+_MOST_DETAIL = 300
+_MOST_FIELD = 20
 _PATIENCE_SECONDS = 5.0  # with a child that was killed: the kernel may have its hands full of its memory
 _END = struct.Struct("qq")  # exit status, negative for a signal; the most memory, in bytes
 # What decoders and encoders die of when they get no memory, and don't look.
@@ -52,7 +54,9 @@ class Killed(Exception):
     without a word."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name if number else "ended without a word")
+        # Not all have a name: a box may send itself whichever it likes.
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        super().__init__(name if number else "ended without a word")
         self.number = number
 
 
@@ -222,9 +226,9 @@ class _Following:
             if "outcome" in said:
                 return Outcome(*(_facts(*facts) for facts in said["outcome"]))
             if "unconvertible" in said:
-                code, detail, field = (str(text)[:_MOST_TEXT] for text in said["unconvertible"])
+                code, detail, field = said["unconvertible"]
                 if code in _CODES:
-                    raise Unconvertible(code, detail, field)
+                    raise Unconvertible(code, _text(detail, _MOST_DETAIL), _text(field, _MOST_FIELD))
             if "odd" in said:
                 raise Odd(str(said["odd"]))
         except (TypeError, ValueError, KeyError):
@@ -235,6 +239,11 @@ class _Following:
         return Unconvertible(
             "image_too_large", f"This image takes longer than {self._limits.seconds} seconds to process."
         )
+
+
+def _text(said: object, most: int) -> str:
+    """Nothing that a database refuses, such as a NUL, or that isn't to be read."""
+    return "".join(letter for letter in str(said) if letter.isprintable())[:most]
 
 
 def _facts(format: str, width: int, height: int, bytes: int) -> Facts:

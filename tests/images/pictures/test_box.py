@@ -1,7 +1,10 @@
 """The box holds: whatever a picture does to its process, the limit is told, and nobody else feels it."""
 
+import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -147,16 +150,32 @@ def test_a_caller_that_fails_leaves_no_box(slow, monkeypatch):
         in_a_box(slow, formats.AVIF, going_on=fails)
 
 
-def test_a_box_that_is_killed_is_told_apart(slow, monkeypatch):
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGKILL, "SIGKILL"), (40, "signal 40")])
+def test_a_box_that_is_killed_is_told_apart(slow, monkeypatch, number, name):
     monkeypatch.setattr(box, "BEAT_SECONDS", 0.1)
 
     def kills(progress):
         for process in boxes():
-            process.kill()
+            process.send_signal(number)
         return True
 
-    with pytest.raises(box.Killed, match="SIGKILL"):
+    with pytest.raises(box.Killed, match=name):
         in_a_box(slow, formats.AVIF, going_on=kills)
+
+
+def test_what_a_box_says_is_cut_to_what_a_job_can_keep():
+    said = {"unconvertible": ["invalid_request", "a\0b\n" + "c" * 1000, "d" * 1000]}
+    line, their_line = socket.socketpair()
+    news, their_news = socket.socketpair()
+    with line, news:
+        their_news.sendall(json.dumps(said).encode() + b"\n")
+        their_line.sendall(struct.pack("qq", 0, 0))  # it ended well, and used no memory
+        their_news.close()
+        their_line.close()
+        with pytest.raises(Unconvertible) as caught:
+            box._Following(line, news, LIMITS, lambda progress: True).until_the_end()
+    assert caught.value.detail == "ab" + "c" * 298
+    assert caught.value.field == "d" * 20
 
 
 def test_a_template_that_is_killed_takes_its_boxes_along_and_is_replaced(slow, monkeypatch):
