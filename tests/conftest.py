@@ -58,10 +58,15 @@ def mail_server(settings, valkey: redis.Redis) -> Iterator[MailServer]:
     server.stop()
 
 
-@pytest.fixture(autouse=True)
-def hits_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hits are brought to the store when a test says so: a thread would outlive the test that began it."""
-    monkeypatch.setattr(LocalHits, "begin", lambda self: None)
+@pytest.fixture(scope="session", autouse=True)
+def hits_wait() -> Iterator[None]:
+    """Hits are brought to the store when a test says so: a thread would outlive the test that began it.
+
+    For the whole session: between two tests a server's thread may still be busy with a request.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LocalHits, "begin", lambda self: None)
+        yield
 
 
 @pytest.fixture(scope="session")
