@@ -7,6 +7,7 @@ from celery.contrib.testing.worker import start_worker
 from django.core.cache import cache
 from django.core.files.storage import default_storage
 from django.test import Client
+from PIL import Image
 
 from accounts import api_keys
 from accounts.endpoint_limits import limiter
@@ -73,6 +74,12 @@ def api(new_client: Callable[..., Client]) -> Client:
 def _storage_is_emptied(settings) -> Iterator[None]:
     yield
     shutil.rmtree(settings.VAR_DIR / "files", ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _pixel_limit_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever decodes outside of a box sets Pillow's limit for the whole process."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
 
 
 def kept_files() -> list[str]:
