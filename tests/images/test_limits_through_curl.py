@@ -146,7 +146,12 @@ def assert_refused_in_both_dialects(user: User) -> None:
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    ("tier", "parallel", "queued"), [("free", 3, 200), ("pro", 6, 1000), ("anonymous", 3, 100)]
+    ("tier", "parallel", "queued"),
+    [
+        ("free", 3, 200),
+        pytest.param("pro", 6, 1000, marks=pytest.mark.long),  # as free, with a thousand jobs
+        ("anonymous", 3, 100),
+    ],
 )
 def test_so_many_run_so_many_wait_and_the_next_is_refused_until_one_ends(panel, tier, parallel, queued):
     user = panel.user(tier, parallel, queued)
