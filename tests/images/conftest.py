@@ -72,6 +72,8 @@ def api(new_client: Callable[..., Client]) -> Client:
 
 @pytest.fixture(autouse=True)
 def _storage_is_emptied(settings) -> Iterator[None]:
+    """Before as well: tests of other things leave uploads of theirs behind."""
+    shutil.rmtree(settings.VAR_DIR / "files", ignore_errors=True)
     yield
     shutil.rmtree(settings.VAR_DIR / "files", ignore_errors=True)
 
