@@ -1,6 +1,6 @@
 """The panel's pages. A customer's usage is where they land."""
 
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView
 
 from usage import views
@@ -8,5 +8,6 @@ from usage import views
 urlpatterns = [
     path("", views.usage, name="usage"),
     path("usage/", RedirectView.as_view(pattern_name="usage", query_string=True)),
+    path("staff/", include("usage.staff.urls")),
     path("usage/live/", views.usage_live, name="usage_live"),
 ]

@@ -46,6 +46,13 @@ class ApiKey(Revised):
         blank=True,
         help_text="Networks it may be used from. Empty: from anywhere.",
     )
+    is_rehearsal = models.BooleanField(
+        "rehearsal key",
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Answers any refusal on demand, is never charged, and converts nothing.",
+    )
     # Of the form that it was made by: the same form sent twice makes one key.
     form_id = models.UUIDField(null=True, unique=True, editable=False)
 

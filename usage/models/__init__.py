@@ -2,6 +2,8 @@ from usage.models.escalation_policy import EscalationPolicy, EscalationStep
 from usage.models.escalation_state import EscalationEvent, EscalationState
 from usage.models.notice import Notice
 from usage.models.rate_hit import RateHit
+from usage.models.reactivation_request import ReactivationRequest
+from usage.models.replay import Replay
 from usage.models.usage import UsageDay, UsageHour, UsageMinute
 from usage.models.watermarks import BookedUntil, FollowedUntil
 
@@ -14,6 +16,8 @@ __all__ = [
     "FollowedUntil",
     "Notice",
     "RateHit",
+    "ReactivationRequest",
+    "Replay",
     "UsageDay",
     "UsageHour",
     "UsageMinute",

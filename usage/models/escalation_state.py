@@ -43,6 +43,7 @@ class EscalationState(models.Model):
 
     class Meta:
         ordering = ["-changed_at"]
+        permissions = [("reset_counters", "Can reset counters and release leases")]
 
     def __str__(self) -> str:
         return f"{self.subject} at tier {self.escalation}"

@@ -13,6 +13,7 @@ class Notice(OwedMail):
         DAY_BLOCK = "day_block", "day block"
         SUSPENSION = "suspension"
         REACTIVATION = "reactivation"
+        SUSPENSION_KEPT = "suspension_kept", "suspension kept"
         QUOTA_NEAR = "quota_near", "80 % of the day"
         QUOTA_SPENT = "quota_spent", "100 % of the day"
         KEY_CREATED = "key_created", "key created"

@@ -18,7 +18,9 @@ class RateHitQuerySet(models.QuerySet["RateHit"]):
 class RateHit(models.Model):
     """Refused requests: a row for each subject, minute, kind and route, so that abuse can't flood it.
 
-    `address` and `user_agent` are those of one of the requests, where a sample was kept.
+    `address` and `user_agent` are those of one of the requests, where a sample was kept. If it came although
+    the refusal before it had told the client to wait, `told_seconds` is the `Retry-After` of that refusal and
+    `waited_ms` how many milliseconds the client did wait.
     """
 
     subject = models.CharField(max_length=64, help_text="k:<key id> or ip:<network>")
@@ -28,6 +30,8 @@ class RateHit(models.Model):
     count = models.PositiveIntegerField()
     address = models.CharField(max_length=45, blank=True, help_text="Of one of these requests.")
     user_agent = models.CharField(max_length=200, blank=True, help_text="Of the same request.")
+    told_seconds = models.PositiveIntegerField(null=True, blank=True, help_text="To wait, before it.")
+    waited_ms = models.PositiveIntegerField(null=True, blank=True, help_text="Instead.")
 
     objects = RateHitQuerySet.as_manager()
 

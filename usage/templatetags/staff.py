@@ -1,0 +1,35 @@
+"""`{% staff_pages as pages %}`: the menu of the staff pages, for the person who looks at it."""
+
+from typing import Any, NamedTuple
+
+from django import template
+from django.urls import reverse
+
+from usage.staff.navigation import PAGES
+
+register = template.Library()
+
+
+class Link(NamedTuple):
+    """`is_here`: the page that is shown is this one or below it; `is_exact`: it is this one."""
+
+    url: str
+    title: str
+    icon: str
+    is_here: bool
+    is_exact: bool
+
+
+@register.simple_tag(takes_context=True)
+def staff_pages(context: dict[str, Any]) -> list[Link]:
+    request = context["request"]
+    overview = reverse("staff")
+    links = []
+    for entry in PAGES:
+        if entry.permissions and not any(map(request.user.has_perm, entry.permissions)):
+            continue
+        url = reverse(entry.name)
+        is_exact = request.path == url
+        is_below = url != overview and request.path.startswith(url)
+        links.append(Link(url, entry.title, entry.icon, is_exact or is_below, is_exact))
+    return links
