@@ -29,9 +29,10 @@ LIMITS = {
     *("accounts.view_user", "accounts.view_apikey", "accounts.override_apikey", "accounts.view_auditentry"),
     *("accounts.view_tier", "accounts.add_tier", "accounts.change_tier"),
     *("accounts.view_endpointlimit", "accounts.change_endpointlimit"),
-    *("usage.change_escalationpolicy", "usage.change_escalationstep"),
+    *("usage.change_escalationpolicy", "usage.change_escalationstep", "usage.add_replay"),
 }
-HISTORY = {
+BOTH = {
+    *("usage.reset_counters", "usage.view_reactivationrequest", "usage.view_replay"),
     *("usage.view_escalationpolicy", "usage.view_escalationstep", "usage.view_escalationstate"),
     *("usage.view_escalationevent", "usage.view_ratehit", "usage.view_usagehour", "usage.view_usageday"),
 }
@@ -47,6 +48,7 @@ def seed():
     ladder = import_module("usage.migrations.0008_give_staff_roles_their_part_of_the_ladder")
     ladder.seed(apps, None)
     ladder.replace_former_permissions(apps, None)
+    import_module("usage.migrations.0012_let_staff_reset_counters").seed(apps, None)
 
 
 def end_migrations():
@@ -58,8 +60,8 @@ def end_migrations():
 
 
 def both_are_as_meant():
-    assert permissions_of("Support") == SUPPORT | HISTORY
-    assert permissions_of("Limits") == LIMITS | HISTORY
+    assert permissions_of("Support") == SUPPORT | BOTH
+    assert permissions_of("Limits") == LIMITS | BOTH
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ class TestSeeding:
         extra = Permission.objects.get(codename="view_job")
         Group.objects.get(name="Support").permissions.add(extra)
         seed()
-        assert permissions_of("Support") == SUPPORT | HISTORY | {"images.view_job"}
+        assert permissions_of("Support") == SUPPORT | BOTH | {"images.view_job"}
 
     def test_who_might_suspend_and_reactivate_still_may_and_nobody_else(self, django_user_model):
         state = ContentType.objects.get(app_label="usage", model="escalationstate")
@@ -192,7 +194,7 @@ class TestSupport:
         account.refresh_from_db()
         assert not account.is_superuser
         assert not account.user_permissions.exists()
-        assert permissions_of("Support") == SUPPORT | HISTORY
+        assert permissions_of("Support") == SUPPORT | BOTH
 
     def test_they_neither_see_how_a_password_is_hashed_nor_change_one(self, a_supporter, a_superuser):
         boss = a_superuser.person
