@@ -16,7 +16,7 @@ BIN := .venv/bin
 UV := UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON=$(BIN)/python UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-sqlite test-postgresql lint bench format clean browser
+.PHONY: help demo run test test-sqlite test-postgresql lint bench screenshots readme-pictures format clean browser
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ format: .venv/.everything ## Format the code and put right what can be
 
 bench: .venv/.everything ## Run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
+
+screenshots: .venv/.everything browser ## Take pictures of every page into var/screenshots (ARGS="--only usage")
+	$(BIN)/python -m tests.screenshots $(ARGS)
+
+readme-pictures: .venv/.everything browser ## Take the README's pictures anew
+	$(BIN)/python -m tests.screenshots --readme
 
 clean: ## Remove .venv, caches and var/ (with its database, keys and files!)
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

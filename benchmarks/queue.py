@@ -6,20 +6,18 @@ else the machine does is everybody's. On SQLite and on a real PostgreSQL, both a
 """
 
 import argparse
-import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import NothingMeasured, arguments
-from benchmarks.servers import clean_environment, limit_store, panel_environment
+from benchmarks import arguments
+from benchmarks.answering import Answering, answering
+from benchmarks.servers import limit_store, panel_environment
 from tests.postgresql import postgresql
 
 SUMMARY = "queue: submitting, polling and picking with 100,000 waiting jobs, as a ratio to none"
@@ -64,10 +62,11 @@ def _compare(
     """One database server, with a database for each kind of queue; tells whether the ratios are kept."""
     kinds = {NOBODY: (0, ACCOUNTS), MANY: (asked.waiting, ACCOUNTS), ONE: (asked.waiting, 1)}
     with ExitStack() as running:
-        served: dict[str, _Served] = {}
+        served: dict[str, Answering] = {}
         for number, (kind, (jobs, accounts)) in enumerate(kinds.items()):
             environment = panel_environment(folder, new_database(f"queue{number}"))
-            served[kind] = running.enter_context(_serve(environment))
+            environment["POOL_QUEUE_LIMIT"] = str(2**31)
+            served[kind] = running.enter_context(answering("benchmarks.waiting.serve", environment))
             served[kind].ask(jobs=jobs, accounts=accounts)
         times: dict[str, dict[str, list[float]]] = {kind: {} for kind in kinds}
         for turn in range(-(-asked.times // ROUNDS_AT_ONCE) + 1):
@@ -92,37 +91,3 @@ def _print(database: str, jobs: int, times: Mapping[str, Mapping[str, Sequence[f
         print(row)
     print()
     return kept
-
-
-class _Served:
-    """A process of `benchmarks.waiting.serve`."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def ask(self, **question: int) -> dict[str, list[float]]:
-        assert self._process.stdin is not None  # noqa: S101  (both are pipes)
-        assert self._process.stdout is not None  # noqa: S101
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise NothingMeasured("one of the processes that were asked has ended")
-        told: dict[str, list[float]] = json.loads(answer) or {}
-        return told
-
-
-@contextmanager
-def _serve(environment: Mapping[str, str]) -> Iterator[_Served]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.waiting.serve"],
-        env={**clean_environment(), **environment, "POOL_QUEUE_LIMIT": str(2**31)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield _Served(process)
-    finally:
-        process.terminate()
-        process.wait()

@@ -1,0 +1,34 @@
+"""What the addresses of `tests.pages` ask for, found in a panel's database."""
+
+from accounts.models import ApiKey
+from tests.pages import Page
+from usage.models import EscalationEvent, ReactivationRequest, Replay
+from usage.subjects import key_subject_id
+
+
+def places_of(key: ApiKey) -> dict[str, object]:
+    """For pages of this key's owner, and staff's about it; without those that there is nothing for."""
+    blocks = EscalationEvent.objects.filter(key__owner=key.owner, cause=EscalationEvent.Cause.STRIKES)
+    found = {
+        "key": key.pk,
+        "start": key.start,
+        "block": _pk(blocks.first()),
+        "tier": key.tier.slug,
+        "limit": "login",
+        "subject": key_subject_id(key.pk),
+        "request": _pk(ReactivationRequest.objects.waiting().first()),
+        "replay": _pk(Replay.objects.first()),
+    }
+    return {name: place for name, place in found.items() if place is not None}
+
+
+def address_of(page: Page, places: dict[str, object]) -> str | None:
+    """`None` where the panel has nothing that the page is about."""
+    try:
+        return page.address.format(**places)
+    except KeyError:
+        return None
+
+
+def _pk(row: EscalationEvent | ReactivationRequest | Replay | None) -> int | None:
+    return None if row is None else row.pk
