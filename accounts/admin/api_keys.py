@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import ForeignKey, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -16,15 +16,12 @@ from django.utils.safestring import SafeString
 from accounts import api_keys, signals
 from accounts.action_page import ReasonForm, action_page, is_confirmed
 from accounts.admin.audited import AuditedAdmin, person
-from accounts.admin.audited_form import AuditedForm
 from accounts.keys import actions
-from accounts.models import ApiKey, KeySecret, Tier
-from accounts.tiers import LIMIT_KINDS
-
-OVERRIDES = tuple(f"{kind}_override" for kind in LIMIT_KINDS)
+from accounts.keys.limits_form import OVERRIDES, AuditedLimitsForm
+from accounts.models import ApiKey, KeySecret
 
 
-class ApiKeyForm(AuditedForm[ApiKey]):
+class ApiKeyForm(AuditedLimitsForm):
     def clean_expires_at(self) -> datetime | None:
         expires_at: datetime | None = self.cleaned_data["expires_at"]
         if "expires_at" in self.changed_data and expires_at is not None and expires_at <= timezone.now():
@@ -72,13 +69,6 @@ class ApiKeyAdmin(AuditedAdmin[ApiKey]):
             *(() if self.may_rename(request) else ("name", "expires_at")),
             *(() if self.may_override(request) else ("tier", *OVERRIDES)),
         )
-
-    def formfield_for_foreignkey(
-        self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
-    ) -> Any:
-        if db_field.name == "tier":
-            kwargs["queryset"] = Tier.objects.exclude(slug=Tier.ANONYMOUS)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return self.may_rename(request) or self.may_override(request)

@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from accounts import audit
-from accounts.admin.audited_form import AuditedForm
+from accounts.audited_form import AuditedForm
 from accounts.models import User
 from accounts.snapshots import difference, snapshot_of, what_is_said
 

@@ -6,7 +6,7 @@ from allauth.idp.oidc.models import Client
 from django import forms
 from django.core.exceptions import ValidationError
 
-from accounts.admin.audited_form import AuditedForm
+from accounts.audited_form import AuditedForm
 from accounts.identity.redirect_uris import check_redirect_uri, is_loopback
 from accounts.identity.scopes import SCOPES
 

@@ -15,8 +15,8 @@ from django.http import HttpRequest, HttpResponse
 from accounts import audit
 from accounts.account.deletion import LastSuperuser, delete_account, is_last_superuser
 from accounts.admin.audited import AuditedAdmin, person
-from accounts.admin.audited_form import AuditedForm
 from accounts.admin.superusers_alone import ForSuperusersAlone
+from accounts.audited_form import AuditedForm
 from accounts.models import User
 from accounts.reasons import reason_field
 

@@ -20,7 +20,9 @@ from django.utils import timezone
 from accounts import api_keys, audit, signals
 from accounts.keys import allow_list
 from accounts.keys.names import clean_name
-from accounts.models import ApiKey, KeySecret, User
+from accounts.models import ApiKey, KeySecret, Tier, User
+from accounts.snapshots import difference
+from accounts.tiers import LIMIT_KINDS
 
 # How long the old secret goes on working beside the new one.
 OVERLAPS = (timedelta(0), timedelta(hours=1), timedelta(hours=24), timedelta(days=7))
@@ -218,6 +220,34 @@ def end_overlap(key: ApiKey, *, by: User, revision: int | None, secret_id: int |
 
 
 @transaction.atomic
+def change_limits(
+    key: ApiKey,
+    *,
+    by: User,
+    revision: int | None,
+    tier: Tier,
+    overrides: Mapping[str, int | None],
+    reason: str,
+) -> bool:
+    """Give the key a tier, and limits of its own by kind (`None`: the tier's); gives whether that changed it.
+
+    Raises `Stale` and `NotPossible`.
+    """
+    key = _locked(key)
+    _check(key, revision)
+    before = _limits_of(key)
+    key.tier = tier
+    for kind in LIMIT_KINDS:
+        setattr(key, f"{kind}_override", overrides.get(kind))
+    was, became = difference(before, _limits_of(key))
+    if not became:
+        return False
+    key.save(update_fields=["tier", *(f"{kind}_override" for kind in LIMIT_KINDS)])
+    audit.record("changed limits", key, by=by, before=was, after=became, reason=reason)
+    return True
+
+
+@transaction.atomic
 def revoke(key: ApiKey, *, by: User | None, revision: int | None = None, reason: str = "") -> bool:
     """Refuse the key from now on, for good; gives whether it wasn't revoked before. Raises `Stale`."""
     key = _locked(key)
@@ -230,6 +260,14 @@ def revoke(key: ApiKey, *, by: User | None, revision: int | None = None, reason:
         "revoked", key, by=by, before={"status": before}, after={"status": key.status}, reason=reason
     )
     return True
+
+
+def _limits_of(key: ApiKey) -> dict[str, Any]:
+    """The tier, and what is the key's own, as the audit log has them."""
+    return {
+        "tier": key.tier.slug,
+        **{f"{kind}_override": getattr(key, f"{kind}_override") for kind in LIMIT_KINDS},
+    }
 
 
 def _locked(key: ApiKey) -> ApiKey:

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from accounts.admin.audited import AuditedAdmin
-from accounts.admin.audited_form import AuditedForm
+from accounts.audited_form import AuditedForm
 from usage.escalation.ladder import COOLDOWN, SUSPENDED
 from usage.models import EscalationPolicy, EscalationStep
 

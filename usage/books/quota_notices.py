@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import BigIntegerField, CharField, F, OuterRef, Subquery, Value
+from django.db.models import BigIntegerField, CharField, F, OuterRef, Subquery, Sum, Value
 from django.db.models.functions import Cast, Coalesce, Concat
 
 from accounts.models import ApiKey
-from usage.models import Notice, UsageDay
+from usage.models import CounterReset, Notice, UsageDay
 from usage.notices import owe
 from usage.spans import DAY
 from usage.standing import NEAR
@@ -48,7 +48,9 @@ def _near_their_limit(day: datetime, key_ids: list[int]) -> Iterable[tuple[int, 
     row = UsageDay.objects.filter(subject=subject, start=day).order_by()
     # As large numbers: a hundred times a limit may be one.
     limit = Cast(Coalesce("day_override", "tier__day"), BigIntegerField())
-    used = Cast(Subquery(row.values("admitted")), BigIntegerField())
+    resets = CounterReset.objects.on(day).filter(subject=subject).order_by().values("subject")
+    forgiven = Coalesce(Subquery(resets.annotate(sum=Sum("forgiven")).values("sum")), 0)
+    used = Cast(Subquery(row.values("admitted")), BigIntegerField()) - Cast(forgiven, BigIntegerField())
     return (
         ApiKey.objects.filter(pk__in=key_ids)
         .annotate(limit=limit, used=used)

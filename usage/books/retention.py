@@ -10,12 +10,13 @@ from django.db.models import QuerySet
 from accounts.account import sessions
 from accounts.identity import grants
 from accounts.models import Letter
-from usage.models import EscalationEvent, Notice, RateHit, UsageDay, UsageHour, UsageMinute
+from usage.models import CounterReset, EscalationEvent, Notice, RateHit, UsageDay, UsageHour, UsageMinute
 from usage.spans import hour_start
 
 MINUTES_KEPT = timedelta(days=7)
 HOURS_KEPT = timedelta(days=90)
 DAYS_KEPT = timedelta(days=400)
+RESETS_KEPT = timedelta(days=2)
 HITS_KEPT = timedelta(days=90)
 CHANGES_KEPT = timedelta(days=400)
 NOTICES_KEPT = timedelta(days=30)
@@ -50,6 +51,7 @@ def _old(now: datetime) -> Iterator[QuerySet[Any]]:
     yield UsageMinute.objects.filter(start__lt=minutes).order_by("start")
     yield UsageHour.objects.filter(start__lt=now - HOURS_KEPT).order_by("start")
     yield UsageDay.objects.filter(start__lt=now - DAYS_KEPT).order_by("start")
+    yield CounterReset.objects.filter(day__lt=now - RESETS_KEPT).order_by("day")
     yield RateHit.objects.filter(minute__lt=now - HITS_KEPT).order_by("minute")
     yield EscalationEvent.objects.filter(at__lt=now - CHANGES_KEPT).order_by("at")
     yield Notice.objects.filter(sent_at__lt=now - NOTICES_KEPT).order_by("sent_at")

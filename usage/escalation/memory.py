@@ -12,6 +12,7 @@ from datetime import datetime
 
 import redis
 from django.db import close_old_connections, connection
+from django.db.models import Sum
 
 from accounts.models import ApiKey, Tier
 from usage.escalation.ladder import Ladder
@@ -19,7 +20,7 @@ from usage.escalation.policy import read_ladder
 from usage.limits import upkeep
 from usage.limits.store import LADDER, LimitStore
 from usage.limits.upkeep import Remembered
-from usage.models import EscalationState, UsageDay
+from usage.models import CounterReset, EscalationState, UsageDay
 from usage.spans import DAY_SECONDS, time_of
 from usage.subjects import BUCKETS, bucket_of, key_subject_id
 
@@ -69,7 +70,7 @@ def _leave_old_connections() -> None:
 
 
 def remembered(bucket: int, now: int) -> list[Remembered]:
-    """What SQL knows of a bucket's subjects at `now` (Unix seconds): three queries."""
+    """What SQL knows of a bucket's subjects at `now` (Unix seconds): four queries."""
     found: dict[str, Remembered] = {}
     for state in EscalationState.objects.filter(bucket=bucket, escalation__gt=0):
         found[state.subject] = Remembered(
@@ -86,10 +87,13 @@ def remembered(bucket: int, now: int) -> list[Remembered]:
         subject = key_subject_id(pk)
         if bucket_of(subject) == bucket:
             found[subject] = found.get(subject, Remembered(subject))._replace(key_revision=revision)
-    today = UsageDay.objects.filter(bucket=bucket, start=time_of(now - now % DAY_SECONDS))
-    for subject, admitted in today.filter(admitted__gt=0).values_list("subject", "admitted"):
+    today = time_of(now - now % DAY_SECONDS)
+    resets = CounterReset.objects.on(today).filter(bucket=bucket).values("subject")
+    forgiven = dict(resets.annotate(sum=Sum("forgiven")).values_list("subject", "sum"))
+    charged = UsageDay.objects.filter(bucket=bucket, start=today, admitted__gt=0)
+    for subject, admitted in charged.values_list("subject", "admitted"):
         found[subject] = found.get(subject, Remembered(subject))._replace(
-            day=now // DAY_SECONDS, day_count=admitted
+            day=now // DAY_SECONDS, day_count=max(0, admitted - forgiven.get(subject, 0))
         )
     return list(found.values())
 

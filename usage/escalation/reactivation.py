@@ -18,7 +18,7 @@ from accounts.models import ApiKey, User
 from accounts.snapshots import difference
 from usage import notices
 from usage.escalation.following import follow_changes
-from usage.escalation.ladder import SUSPENDED, Cause
+from usage.escalation.ladder import GUEST_PREFIX, SUSPENDED, Cause
 from usage.escalation.policy import read_ladder
 from usage.escalation.recording import follow_status, locked_state
 from usage.limits import upkeep
@@ -46,7 +46,7 @@ def suspend(key: ApiKey, *, by: User | None, reason: str) -> None:
             raise NotPossible("This key is revoked: it is refused for good.")
         if key.status == ApiKey.Status.SUSPENDED:
             raise NotPossible("This key is suspended already.")
-        event = _order(key, Cause.SUSPENDED, SUSPENDED, 0, by, reason)
+        event = _order(key_subject_id(key.pk), key, Cause.SUSPENDED, SUSPENDED, 0, by, reason)
         notices.owe(
             Notice.Kind.SUSPENSION,
             key,
@@ -74,7 +74,7 @@ def reactivate(key: ApiKey, *, by: User | None, reason: str, clean: bool = False
         if not is_suspended and not (state.until and state.until > _now()):
             raise NotPossible("This key is neither suspended nor blocked: there is nothing to lift.")
         escalation = 0 if clean else ladder.on_probation(state.escalation or SUSPENDED)
-        event = _order(key, Cause.REACTIVATED, escalation, ladder.grace_seconds, by, reason)
+        event = _order(state.subject, key, Cause.REACTIVATED, escalation, ladder.grace_seconds, by, reason)
         notices.owe(
             Notice.Kind.REACTIVATION,
             key,
@@ -86,6 +86,24 @@ def reactivate(key: ApiKey, *, by: User | None, reason: str, clean: bool = False
                 "escalation": escalation,
             },
         )
+    return escalation
+
+
+def lift(network: str, *, by: User | None, reason: str, clean: bool = False) -> int:
+    """Let a blocked address go on, as `reactivate` does a key; nobody is told by mail.
+
+    Gives the escalation tier it now has. Raises `NotPossible`.
+    """
+    reason = _given(reason)
+    ladder = read_ladder()
+    with contextlib.suppress(redis.RedisError):
+        follow_changes(limit_store())
+    with transaction.atomic():
+        state = locked_state(f"{GUEST_PREFIX}{network}", None)
+        if not (state.until and state.until > _now()):
+            raise NotPossible("This address is not blocked: there is nothing to lift.")
+        escalation = 0 if clean else ladder.on_probation(state.escalation)
+        _order(state.subject, None, Cause.REACTIVATED, escalation, ladder.grace_seconds, by, reason)
     return escalation
 
 
@@ -129,11 +147,11 @@ def _place(store: LimitStore, state: EscalationState) -> int | None:
 
 
 def _order(
-    key: ApiKey, cause: Cause, escalation: int, grace: int, by: User | None, reason: str
+    subject: str, key: ApiKey | None, cause: Cause, escalation: int, grace: int, by: User | None, reason: str
 ) -> EscalationEvent:
     """Write it down, in the caller's transaction, and have the store told when that is over."""
     now = _now()
-    state = locked_state(key_subject_id(key.pk), key)
+    state = locked_state(subject, key)
     before = _standing(key, state)
     event = EscalationEvent.objects.create(
         event_id=f"staff:{secrets.token_hex(12)}",
@@ -152,18 +170,19 @@ def _order(
     state.version = max(state.version + 1, int(now.timestamp()))
     state.order, state.is_pending = event.event_id, True
     state.save()
-    follow_status(key, escalation)
+    if key is not None:
+        follow_status(key, escalation)
     what = "suspended" if cause is Cause.SUSPENDED else "reactivated"
     was, became = difference(before, _standing(key, state))
-    audit.record(what, key, by=by, before=was, after=became, reason=reason)
+    audit.record(what, key or state, by=by, before=was, after=became, reason=reason)
     transaction.on_commit(lambda: tell(limit_store(), state))
     return event
 
 
-def _standing(key: ApiKey, state: EscalationState) -> dict[str, Any]:
+def _standing(key: ApiKey | None, state: EscalationState) -> dict[str, Any]:
     """What an order of staff changes, as the audit log has it."""
     return {
-        "status": str(key.status),
+        **({} if key is None else {"status": str(key.status)}),
         "escalation": state.escalation,
         "blocked_until": None if state.until is None else state.until.isoformat(),
     }

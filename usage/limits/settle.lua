@@ -37,13 +37,15 @@ if ARGV[4] == 'failed' then
 end
 -- Most come right behind the decision; if the store was away, some later. A window that has ended is nobody's
 -- loss.
-local charged = math.floor((tonumber(expiry) - tonumber(ARGV[5])) / 1000)
+local charged_ms = tonumber(expiry) - tonumber(ARGV[5])
+local charged = math.floor(charged_ms / 1000)
 local minute, day = math.floor(charged / 60), math.floor(charged / 86400)
-local state = redis.call('HMGET', KEYS[1], 'm', 'd')
-if tonumber(state[1]) == minute then
+-- What staff have set back since (reset.lua) is given back already.
+local state = redis.call('HMGET', KEYS[1], 'm', 'd', 'zm', 'zd')
+if tonumber(state[1]) == minute and charged_ms > (tonumber(state[3]) or -1) then
   redis.call('HINCRBY', KEYS[1], 'mc', -1)
 end
-if tonumber(state[2]) == day then
+if tonumber(state[2]) == day and charged_ms > (tonumber(state[4]) or -1) then
   redis.call('HINCRBY', KEYS[1], 'dc', -1)
 end
 if sec < minute * 60 + 60 + BOOKED_AFTER then

@@ -1,3 +1,4 @@
+from usage.models.counter_reset import CounterReset
 from usage.models.escalation_policy import EscalationPolicy, EscalationStep
 from usage.models.escalation_state import EscalationEvent, EscalationState
 from usage.models.notice import Notice
@@ -9,6 +10,7 @@ from usage.models.watermarks import BookedUntil, FollowedUntil
 
 __all__ = [
     "BookedUntil",
+    "CounterReset",
     "EscalationEvent",
     "EscalationPolicy",
     "EscalationState",
