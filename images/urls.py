@@ -1,4 +1,4 @@
-"""The API's addresses, at the root of the site because of the short routes; those of docs and webhooks."""
+"""The API's addresses, at the root of the site because of the short routes; docs, jobs, webhooks."""
 
 from django.urls import include, path, re_path
 
@@ -10,6 +10,7 @@ urlpatterns = [
     *urls(),
     path("api/v1/openapi.json", in_dialect(answer_document)),
     path("docs/", include("images.docs.urls")),
+    path("jobs/", include("images.job_pages.urls")),
     path("webhooks/", include("images.webhooks.urls")),
     # What is left below the API's prefixes is a refusal, not a page.
     # A path may have a newline in it, which neither `.` nor `$` would take for what it is.

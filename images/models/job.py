@@ -160,7 +160,8 @@ class Job(models.Model):
     class Meta:
         ordering = ["-created_at"]
         indexes = [
-            models.Index(fields=["owner", "-created_at"], name="jobs_of_an_account"),
+            # By status, so that a page of the few that failed doesn't read all those that did not.
+            models.Index(fields=["owner", "status", "-created_at"], name="jobs_of_an_account_by_status"),
             models.Index(fields=["subject_id", "-created_at"], name="jobs_of_a_subject"),
             # The only one of jobs that wait. With another by `created_at` alone, PostgreSQL would look for an
             # account's next job among everybody's, if it believes that most of them are this account's.

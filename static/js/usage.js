@@ -1,4 +1,4 @@
-/* Keeps the usage page fresh: asks htmx for the live part every few seconds while somebody looks at it.
+/* Keeps a page fresh (usage, jobs): asks htmx for its live part every few seconds while somebody looks at it.
 
    The page would say so itself (hx-trigger="every 3s[…]"), but a condition there is evaluated as code, which
    our Content-Security-Policy forbids. */

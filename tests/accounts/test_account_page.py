@@ -114,11 +114,16 @@ def test_no_proxy_keeps_it(client, ada):
         assert "no-store" in client.get(f"/account/{path}").headers["Cache-Control"]
 
 
+def test_its_queries_are_few(client, ada, django_assert_max_num_queries):
+    with django_assert_max_num_queries(12):
+        page(client)
+
+
 def test_the_navigation_leads_to_every_page(client, ada):
     text = page(client)
     for address in ("/", "/keys/", "/account/", "/accounts/password/change/", "/accounts/2fa/"):
         assert f'href="{address}"' in text
-    for address in ("/account/sessions/", "/account/services/", "/contact/"):
+    for address in ("/account/sessions/", "/account/services/", "/webhooks/", "/jobs/", "/contact/"):
         assert f'href="{address}"' in text
     assert 'href="/admin/"' not in text
     assert client.get("/accounts/sessions/").headers["Location"] == "/account/sessions/"

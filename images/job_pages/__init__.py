@@ -1,0 +1,1 @@
+"""The customer's page about jobs: what runs, what waits, what came of the others."""
