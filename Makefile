@@ -7,9 +7,14 @@ PYTHON ?= python3
 PORT ?= 8000
 ARGS ?=
 # A process of tests for each core, each with servers of its own. More would only wait for one another.
-# A file stays in one of them, so that what is started for a file is started once.
-PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile
+# A file stays in one of them, so that what is started for a file is started once; tests/conftest.py has
+# those that take long begin first.
+PARALLEL ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 UV_VERSION := 0.13.9
+
+# Servers and tests start Python a hundred times. Without compiled modules, as images of containers often have
+# it, each start takes three seconds of a core instead of one.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 # The environment that is here, and never an interpreter from elsewhere.

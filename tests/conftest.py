@@ -1,6 +1,7 @@
 """Fixtures that every test may ask for."""
 
 import signal
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def new_database() -> Iterator[Callable[[], dict[str, str]]]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     give_back_seeded_rows(items)
+    begin_with_what_takes_long(items)
     if "long" not in config.option.markexpr:
         leave_out(config, items, lambda item: item.get_closest_marker("long") is not None)
     if databases.ON_POSTGRESQL and not config.getoption("--all-tests"):
@@ -95,6 +97,23 @@ def give_back_seeded_rows(items: list[pytest.Item]) -> None:
         if transactional or (marker is not None and marker.kwargs.get("transaction")):
             kwargs = {**(marker.kwargs if marker else {}), "transaction": True, "serialized_rollback": True}
             item.add_marker(pytest.mark.django_db(**kwargs), append=False)
+
+
+def begin_with_what_takes_long(items: list[pytest.Item]) -> None:
+    """Files that are marked to take long, or start a panel, come first, then those with the most tests.
+
+    A file stays in one process. Begun last, such a one has all the others wait for its end.
+    """
+    files: dict[Path, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        files[item.path].append(item)
+
+    def takes_long(item: pytest.Item) -> bool:
+        starts_a_panel = "new_database" in getattr(item, "fixturenames", ())
+        return starts_a_panel or item.get_closest_marker("once") is not None
+
+    rank = {path: (not any(map(takes_long, found)), -len(found), path) for path, found in files.items()}
+    items.sort(key=lambda item: rank[item.path])
 
 
 def leave_out_what_a_database_makes_no_difference_to(config: pytest.Config, items: list[pytest.Item]) -> None:

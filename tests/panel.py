@@ -1,5 +1,6 @@
 """`manage.py up` as a process of its own, started as a person would, and the processes it leaves."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -9,17 +10,22 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
 import pytest
-from django.conf import settings
 
 from koalapanel.env import BASE_DIR, Environment
 
-COLLECTED = Path(settings.VAR_DIR) / "collected"
+# Made once for all processes of tests and for the runs after them, until one of these files changes.
+COLLECTED = BASE_DIR / ".pytest_cache" / "collected"
+COLLECT = (
+    "import django; django.setup();"
+    "from koalapanel.up.static_files import collect_if_changed; collect_if_changed()"
+)
 SECONDS_TO_STOP = 5
-SECONDS_TO_START = 90  # a first start compresses the static files; two busy cores take their time
+SECONDS_TO_START = 90  # two busy cores take their time
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -55,7 +61,7 @@ class Up:
     ) -> None:
         self.var_dir = var_dir
         if has_static_files:
-            _share_static_files(COLLECTED, var_dir)
+            _give_static_files(var_dir)
         self.told = environment(VAR_DIR=str(var_dir), **database, **more)
         self.output = Path(tempfile.mkstemp(prefix="koala-up-", suffix=".log")[1])
         command = [sys.executable, "manage.py", "up", "--port", "0", "--var", str(var_dir), *arguments]
@@ -78,9 +84,7 @@ class Up:
         pytest.fail(f"`up` did not say {pattern!r} but:\n{self.said}")
 
     def wait_until_ready(self) -> str:
-        url = self.wait_until_it_says(r"^ready (http://127\.0\.0\.1:\d+)$")[1]
-        _share_static_files(self.var_dir, COLLECTED)
-        return url
+        return self.wait_until_it_says(r"^ready (http://127\.0\.0\.1:\d+)$")[1]
 
     def family(self) -> list[psutil.Process]:
         """Itself and all of its descendants."""
@@ -120,15 +124,24 @@ class Up:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        _share_static_files(self.var_dir, COLLECTED)  # it may have ended before it was ready
         self.output.unlink()
 
 
-def _share_static_files(there: Path, here: Path) -> None:
-    """The first panel collects and compresses them, which takes ten seconds; the others get a copy."""
-    if (there / "static.stamp").exists() and not (here / "static.stamp").exists():
-        shutil.copytree(there / "static", here / "static", dirs_exist_ok=True)
-        shutil.copy(there / "static.stamp", here)
+def _give_static_files(var_dir: Path) -> None:
+    """A copy that the panel finds up to date: to collect and compress them takes nine seconds of a core."""
+    COLLECTED.mkdir(parents=True, exist_ok=True)
+    with (COLLECTED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _collect()
+        shutil.copytree(COLLECTED / "static", var_dir / "static", dirs_exist_ok=True)
+        shutil.copy(COLLECTED / "static.stamp", var_dir)
+
+
+@cache
+def _collect() -> None:
+    """By the panel's own code and settings, which are not ours, and not at all if nothing has changed."""
+    told = environment(DJANGO_SETTINGS_MODULE="koalapanel.settings", VAR_DIR=str(COLLECTED))
+    subprocess.run([sys.executable, "-c", COLLECT], cwd=BASE_DIR, env=told, check=True)
 
 
 def still_alive(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
