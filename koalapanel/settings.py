@@ -244,6 +244,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "run a replay": {
+        "task": "usage.run_replay",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
     "send the mail that is owed": {
         "task": "usage.send_mail",
         "schedule": 5.0,

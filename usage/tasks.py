@@ -13,6 +13,7 @@ from usage import announcements, key_notices
 from usage.books import booking, last_used, retention
 from usage.escalation import following, reactivation
 from usage.limits.store import LimitStore, limit_store
+from usage.replay import running
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,12 @@ def announce_ladder() -> int:
 def owe_expiry_notices() -> int:
     """Owe the emails about keys that end within a week; gives how many."""
     return _or_later(lambda: key_notices.owe_expiry_notices(timezone.now()), DATABASE)
+
+
+@shared_task(name=running.RUN_REPLAY, soft_time_limit=running.SOFT_LIMIT, time_limit=running.HARD_LIMIT)
+def run_replay() -> int:
+    """Run the replay that waits for longest; gives how many were run."""
+    return _or_later(lambda: running.run_next(timezone.now()), DATABASE)
 
 
 @shared_task(name=waking.SEND_MAIL, soft_time_limit=sending.SOFT_LIMIT, time_limit=sending.HARD_LIMIT)

@@ -10,7 +10,16 @@ from django.db.models import QuerySet
 from accounts.account import sessions
 from accounts.identity import grants
 from accounts.models import Letter
-from usage.models import CounterReset, EscalationEvent, Notice, RateHit, UsageDay, UsageHour, UsageMinute
+from usage.models import (
+    CounterReset,
+    EscalationEvent,
+    Notice,
+    RateHit,
+    Replay,
+    UsageDay,
+    UsageHour,
+    UsageMinute,
+)
 from usage.spans import hour_start
 
 MINUTES_KEPT = timedelta(days=7)
@@ -20,6 +29,7 @@ RESETS_KEPT = timedelta(days=2)
 HITS_KEPT = timedelta(days=90)
 CHANGES_KEPT = timedelta(days=400)
 NOTICES_KEPT = timedelta(days=30)
+REPLAYS_KEPT = timedelta(days=30)
 # Empty ones: what a letter said leaves with its delivery (`accounts.models.letter`).
 SENT_LETTERS_KEPT = timedelta(days=7)
 GIVEN_UP_LETTERS_KEPT = timedelta(days=30)
@@ -54,6 +64,7 @@ def _old(now: datetime) -> Iterator[QuerySet[Any]]:
     yield CounterReset.objects.filter(day__lt=now - RESETS_KEPT).order_by("day")
     yield RateHit.objects.filter(minute__lt=now - HITS_KEPT).order_by("minute")
     yield EscalationEvent.objects.filter(at__lt=now - CHANGES_KEPT).order_by("at")
+    yield Replay.objects.filter(asked_at__lt=now - REPLAYS_KEPT).order_by("asked_at")
     yield Notice.objects.filter(sent_at__lt=now - NOTICES_KEPT).order_by("sent_at")
     yield Notice.objects.filter(given_up_at__lt=now - NOTICES_KEPT).order_by("given_up_at")
     yield Letter.objects.filter(sent_at__lt=now - SENT_LETTERS_KEPT).order_by("sent_at")
