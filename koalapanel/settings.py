@@ -219,6 +219,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "total what is booked": {
+        "task": "usage.total_what_is_booked",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
     "book last uses": {
         "task": "usage.book_last_uses",
         "schedule": 60.0,

@@ -12,6 +12,7 @@ class UsageConfig(AppConfig):
             closed_accounts,  # noqa: F401  (connects its signal receiver)
             key_facts,
             key_notices,  # noqa: F401  (likewise)
+            task_runs,  # noqa: F401  (likewise)
         )
         from usage.escalation.memory import SqlMemory
         from usage.limits.store import limit_store

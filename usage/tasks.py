@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.mail import sending, waking
 from usage import announcements, key_notices
-from usage.books import booking, last_used, retention
+from usage.books import booking, last_used, retention, totals
 from usage.escalation import following, reactivation
 from usage.limits.store import LimitStore, limit_store
 from usage.replay import running
@@ -25,6 +25,12 @@ _away: set[str] = set()
 def book_closed_minutes() -> int:
     """Bring the minutes that are over from the limit store to SQL; gives the number of rows written."""
     return _with_the_store(booking.book_closed_minutes)
+
+
+@shared_task(name="usage.total_what_is_booked")
+def total_what_is_booked() -> int:
+    """Sum up over all subjects what was booked since the last time; gives the number of hours."""
+    return _or_later(totals.total_what_is_booked, DATABASE)
 
 
 @shared_task(name="usage.book_last_uses")

@@ -15,7 +15,10 @@ from django.db.backends.utils import CursorWrapper
 from benchmarks.books.day import DAY_START, LAST_MINUTE
 
 SAMPLE = b"203.0.113.7\ncurl/8.14.1 (a client that is told to wait)"
-TABLES = "usage_usageminute, usage_usagehour, usage_usageday, usage_ratehit, usage_bookeduntil, usage_notice"
+TABLES = (
+    "usage_usageminute, usage_usagehour, usage_usageday, usage_ratehit, usage_bookeduntil, usage_notice,"
+    " usage_usagetotal, usage_hittotal, usage_topsubject, usage_totalleduntil"
+)
 
 
 def main() -> None:

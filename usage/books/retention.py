@@ -13,12 +13,14 @@ from accounts.models import Letter
 from usage.models import (
     CounterReset,
     EscalationEvent,
+    HitTotal,
     Notice,
     RateHit,
     Replay,
     UsageDay,
     UsageHour,
     UsageMinute,
+    UsageTotal,
 )
 from usage.spans import hour_start
 
@@ -61,6 +63,8 @@ def _old(now: datetime) -> Iterator[QuerySet[Any]]:
     yield UsageMinute.objects.filter(start__lt=minutes).order_by("start")
     yield UsageHour.objects.filter(start__lt=now - HOURS_KEPT).order_by("start")
     yield UsageDay.objects.filter(start__lt=now - DAYS_KEPT).order_by("start")
+    yield UsageTotal.objects.filter(start__lt=now - DAYS_KEPT).order_by("start")
+    yield HitTotal.objects.filter(start__lt=now - DAYS_KEPT).order_by("start")
     yield CounterReset.objects.filter(day__lt=now - RESETS_KEPT).order_by("day")
     yield RateHit.objects.filter(minute__lt=now - HITS_KEPT).order_by("minute")
     yield EscalationEvent.objects.filter(at__lt=now - CHANGES_KEPT).order_by("at")

@@ -6,26 +6,21 @@ store, so that a chart agrees with the counters.
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import reduce
-from operator import add
 from typing import NamedTuple
 
-from django.db.models import DateTimeField, F, Value
-from django.db.models.expressions import Combinable
+from django.db.models import DateTimeField, Value
 from django.db.models.functions import Cast
 
 from usage.books.unbooked import Counts, counts_of
-from usage.limits.outcomes import ADMITTED, FAILED
+from usage.limits.outcomes import ADMITTED
 from usage.models import BookedUntil, UsageDay, UsageHour, UsageMinute
-from usage.models.usage import COUNTS
+from usage.models.usage import REFUSED
 from usage.spans import DAY, HOUR, MINUTE, MINUTE_SECONDS, day_start, hour_start, minute_start
 from usage.subjects import bucket_of
 
 MINUTES, HOURS, DAYS = 60, 24, 30  # points of each series, the present one included
 # Older minutes that aren't booked yet are left to the books: the worker has been away for a day.
 LONGEST_UNBOOKED = 24 * 60
-
-_REFUSED: Combinable = reduce(add, (F(name) for name in COUNTS if name not in (ADMITTED, FAILED)))
 
 
 class Point(NamedTuple):
@@ -86,7 +81,7 @@ def _booked(subject_id: str, spans: dict[str, list[datetime]]) -> tuple[int, lis
         .objects.of_subject(subject_id)
         .between(starts[0], starts[-1])
         .order_by()
-        .values_list(Value(name), "start", "admitted", _REFUSED)
+        .values_list(Value(name), "start", "admitted", REFUSED)
         for name, starts in spans.items()
     )
     watermark = BookedUntil.objects.filter(bucket=bucket_of(subject_id)).values_list(

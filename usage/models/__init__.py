@@ -5,8 +5,10 @@ from usage.models.notice import Notice
 from usage.models.rate_hit import RateHit
 from usage.models.reactivation_request import ReactivationRequest
 from usage.models.replay import Replay
+from usage.models.task_run import TaskRun
+from usage.models.totals import HitTotal, TopSubject, UsageTotal
 from usage.models.usage import UsageDay, UsageHour, UsageMinute
-from usage.models.watermarks import BookedUntil, FollowedUntil
+from usage.models.watermarks import BookedUntil, FollowedUntil, TotalledUntil
 
 __all__ = [
     "BookedUntil",
@@ -16,11 +18,16 @@ __all__ = [
     "EscalationState",
     "EscalationStep",
     "FollowedUntil",
+    "HitTotal",
     "Notice",
     "RateHit",
     "ReactivationRequest",
     "Replay",
+    "TaskRun",
+    "TopSubject",
+    "TotalledUntil",
     "UsageDay",
     "UsageHour",
     "UsageMinute",
+    "UsageTotal",
 ]

@@ -44,6 +44,14 @@ class EscalationState(models.Model):
     class Meta:
         ordering = ["-changed_at"]
         permissions = [("reset_counters", "Can reset counters and release leases")]
+        # Of those who are blocked, and never of the many that are on the ladder without it.
+        indexes = [
+            models.Index(
+                fields=["until"],
+                condition=models.Q(escalation__range=(2, 4)),
+                name="escalation_state_blocked",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.subject} at tier {self.escalation}"

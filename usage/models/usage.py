@@ -1,12 +1,18 @@
 """The books: what each subject did, by minute, hour and day. Pages read sums and never count rows."""
 
 from datetime import datetime
+from functools import reduce
+from operator import add
 from typing import Self
 
 from django.db import models
+from django.db.models import F
+from django.db.models.expressions import Combinable
 
 # The counts of a row, in the order of its columns.
 COUNTS = ("admitted", "failed", "minute_hits", "day_hits", "concurrent_hits", "blocked_hits", "other_hits")
+# Of a row, all that was refused.
+REFUSED: Combinable = reduce(add, (F(name) for name in COUNTS if name not in ("admitted", "failed")))
 
 
 class UsageQuerySet(models.QuerySet["Usage"]):

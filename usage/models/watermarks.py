@@ -1,10 +1,20 @@
-"""How far SQL has followed the limit store, by bucket."""
+"""How far SQL has followed the limit store, and itself, by bucket."""
 
 from django.db import models
 
 
 class BookedUntil(models.Model):
     """The watermark of a bucket: everything up to and including this minute is in SQL."""
+
+    bucket = models.PositiveSmallIntegerField(primary_key=True)
+    minute = models.PositiveIntegerField(help_text="Unix minutes")
+
+    def __str__(self) -> str:
+        return f"bucket {self.bucket}: {self.minute}"
+
+
+class TotalledUntil(models.Model):
+    """The watermark of a bucket: what is booked of it up to and including this minute is in the totals."""
 
     bucket = models.PositiveSmallIntegerField(primary_key=True)
     minute = models.PositiveIntegerField(help_text="Unix minutes")
