@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from xml.etree import ElementTree
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -60,6 +61,38 @@ class MailServer:
     @property
     def recipients(self) -> list[str]:
         return sorted(message["To"] for message in self.received)
+
+
+def text_of(email: EmailMessage) -> str:
+    return _part_of(email, "plain")
+
+
+def html_of(email: EmailMessage) -> str:
+    return _part_of(email, "html")
+
+
+def words_in(html: str) -> str:
+    """What somebody reads who is shown it."""
+    body = ElementTree.fromstring(html).find("{*}body")
+    assert body is not None
+    return "".join(_texts(body))
+
+
+def _texts(element: ElementTree.Element) -> Iterator[str]:
+    is_block = element.tag.rpartition("}")[2] in {"td", "th", "p", "h1", "blockquote", "br"}
+    yield "\n" if is_block else ""
+    yield element.text or ""
+    for child in element:
+        yield from _texts(child)
+        yield child.tail or ""
+
+
+def _part_of(email: EmailMessage, kind: str) -> str:
+    """Mail programs show the last part that they can: the text comes first."""
+    assert email.get_content_type() == "multipart/alternative"
+    parts = {part.get_content_subtype(): part.get_content() for part in email.iter_parts()}
+    assert list(parts) == ["plain", "html"]
+    return str(parts[kind]).replace("\r\n", "\n")
 
 
 @contextmanager

@@ -21,11 +21,10 @@ WORTH_SENDING = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a letter says. `html` is the same as `text`, for who prefers it."""
+    """What a letter says."""
 
     subject: str
     text: str
-    html: str | None
     reply_to: str | None
 
 
@@ -35,13 +34,12 @@ def owe_letter(
     subject: str,
     text: str,
     *,
-    html: str | None = None,
     reply_to: str | None = None,
 ) -> Letter:
     """Owe one address an email, in the caller's transaction.
 
     `kind` is the name of its template, for staff to read: at most 60 characters, none of them a secret. The
-    subject is put into one line. Of `text` a line is a paragraph, however long; it is wrapped.
+    subject is put into one line. What lines of `text` mean is told by `accounts.mail.layout`.
     """
     letter = Letter(kind=kind, recipient=recipient)
     if len(recipient) > LONGEST_ADDRESS:
@@ -49,7 +47,7 @@ def owe_letter(
         letter.recipient, letter.given_up_at = recipient[:LONGEST_ADDRESS], letter.created_at
         letter.error = "The address is too long to be one."
     else:
-        content = Content(" ".join(subject.split()), text, html, reply_to)
+        content = Content(" ".join(subject.split()), text, reply_to)
         letter.sealed = seal(PURPOSE, json.dumps(asdict(content)))
     letter.save()
     # Somebody may be waiting for it. Should the queue be out of order, beat comes by.
@@ -74,7 +72,6 @@ def email_of(letter: Letter, now: datetime) -> EmailMessage:
         letter.recipient,
         content.subject,
         content.text,
-        html=content.html,
         reply_to=content.reply_to,
     )
 

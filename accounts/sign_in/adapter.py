@@ -87,8 +87,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
                 "signup_url": _absolute(reverse("account_signup")),
             },
         )
-        html = next((text for text, kind in getattr(mail, "alternatives", ()) if kind == "text/html"), None)
-        owe_letter(template_prefix.rpartition("/")[2], email, mail.subject, mail.body, html=html)
+        owe_letter(template_prefix.rpartition("/")[2], email, mail.subject, mail.body)
 
     def send_confirmation_mail(self, request: HttpRequest, emailconfirmation: Any, signup: bool) -> None:
         """The link; or, to an address of another account, that it has one: the link would do nothing."""

@@ -11,7 +11,10 @@ from playwright.sync_api import expect
 from accounts.mail.letters import content_of
 from accounts.mail.sending import send_what_is_due
 from accounts.models import ContactMessage, EndpointLimit, Letter, User
+from accounts.templatetags.mail import quoted
+from tests.admin_pages import change_page
 from tests.browser import PHONE, assert_no_barriers, well_behaved
+from tests.mail_server import html_of, text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("valkey")]  # posts are counted in the cache
 
@@ -61,14 +64,16 @@ class TestSending:
         (email,) = mail_server.received
         assert (email["To"], email["Reply-To"]) == ("grace@example.com", "ada@example.com")
         assert email["Subject"] == "Contact: Reactivation of koala_3fK9"
-        text = email.get_content().replace("\r\n", "\n")
-        assert FIELDS["text"] in text
+        text = text_of(email)
+        assert f"\n{quoted(FIELDS['text'])}\n" in text
         assert "signed in to no account" in text
+        message = ContactMessage.objects.get()
+        assert f"https://panel.example.com{change_page(message)}" in html_of(email)
 
     def test_what_was_written_arrives_as_it_was_written(self, client, staff):
         send(client, text="<b>Tom & 'Jerry'</b>\r\n{{ secret }}")
         _, content = sole_letter()
-        assert "\n<b>Tom & 'Jerry'</b>\n{{ secret }}\n" in content.text
+        assert "\n> <b>Tom & 'Jerry'</b>\n> {{ secret }}\n" in content.text
 
     def test_the_account_that_was_signed_in_is_told_apart_from_the_address_that_was_typed(
         self, client, staff, ada
@@ -203,7 +208,7 @@ class TestBadInput:
     def test_the_longest_that_is_allowed_arrives(self, client, staff, mail_server):
         send(client, subject="s" * 150, text="t" * 5_000)
         assert send_what_is_due() == 1
-        assert "t" * 5_000 in mail_server.received[0].get_content()
+        assert "t" * 5_000 in text_of(mail_server.received[0])
 
 
 class TestThePage:

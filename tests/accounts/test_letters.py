@@ -24,6 +24,7 @@ from accounts.models import AuditEntry, Letter, User
 from koalapanel.celery import app
 from koalapanel.env import BASE_DIR
 from tests.admin_pages import act, change_page, list_page
+from tests.mail_server import text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -65,18 +66,11 @@ class TestSending:
         assert send_what_is_due() == 1
         (email,) = mail_server.received
         assert (email["Subject"], email["To"]) == ("A new password", "ada@example.com")
-        assert LINK in email.get_content()
+        assert LINK in text_of(email)
         assert (email["Auto-Submitted"], email["Reply-To"]) == ("auto-generated", None)
         letter.refresh_from_db()
         assert letter.sent_at is not None
         assert letter.sealed == ""
-
-    def test_who_prefers_html_gets_it(self, mail_server):
-        owed("Hello", html="<p>Hello</p>")
-        send_what_is_due()
-        (email,) = mail_server.received
-        assert email.get_body(("html",)).get_content().strip() == "<p>Hello</p>"
-        assert email.get_body(("plain",)).get_content().strip() == "Hello"
 
     def test_an_answer_goes_to_who_wrote_it_and_machines_may_answer_a_person(self, mail_server):
         owed(reply_to="eve@example.com")
@@ -232,10 +226,13 @@ class TestWhatLettersAboutAnAccountSay:
         assert f"https://panel.example.com{link}" in rendered(prefix)[1].split()
 
     def test_what_was_done_is_told_with_when_and_from_where(self):
-        text = " ".join(rendered("account/email/password_changed")[1].split())
-        assert (
-            "1 March 2026, 12:00 UTC, from the address 203.0.113.9, with Mozilla/5.0 <'Koala' & co>" in text
-        )
+        text = rendered("account/email/password_changed")[1]
+        for fact in (
+            "When: 1 March 2026, 12:00 UTC",
+            "From the address: 203.0.113.9",
+            "With: Mozilla/5.0 <'Koala' & co>",
+        ):
+            assert f"\n  {fact}\n" in text
 
     def test_links_live_as_long_as_letters_say(self):
         for prefix in ("account/email/email_confirmation", "account/email/password_reset_key"):

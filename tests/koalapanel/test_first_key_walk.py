@@ -66,7 +66,7 @@ def link_in(mail: MailServer, home: str) -> str:
     while not mail.received and time.monotonic() < deadline:
         time.sleep(0.05)
     (message,) = [one for one in mail.received if one["To"] == EMAIL]
-    return re.search(rf"{home}/\S+", message.get_body().get_content())[0]
+    return re.search(rf"{home}/\S+", message.get_body(("plain",)).get_content())[0]
 
 
 def copied(page: Page) -> str:

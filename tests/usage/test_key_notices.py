@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts.keys import actions
 from accounts.mail.sending import send_what_is_due
 from accounts.models import ApiKey
-from tests.mail_server import MailServer
+from tests.mail_server import MailServer, text_of
 from usage.key_notices import owe_expiry_notices
 from usage.models import Notice
 from usage.tasks import owe_expiry_notices as task
@@ -63,7 +63,7 @@ def kinds():
 
 
 def words_of(email):
-    return " ".join(email.get_content().split())
+    return " ".join(text_of(email).split())
 
 
 def sent(mail_server, number=1):

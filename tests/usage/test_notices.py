@@ -1,6 +1,9 @@
 """Mail about keys: owed with its cause, told once, and what it says."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import pytest
 import time_machine
@@ -9,6 +12,7 @@ from django.db import transaction
 from accounts.mail.letters import owe_letter
 from accounts.mail.sending import send_what_is_due
 from accounts.models import User
+from tests.mail_server import html_of, text_of, words_in
 from usage.escalation.reactivation import suspend
 from usage.models import EscalationStep, Notice
 from usage.notices import owe
@@ -27,6 +31,14 @@ FACTS = {
     },
     "suspension": {"by_staff": False, "reason": "", "served": 30, "refused": 270, "minute_limit": 30},
     "reactivation": {"on_probation": True, "reason": "You fixed it.", "grace_seconds": 60, "escalation": 3},
+    "suspension_kept": {"reason": "It still <hammers>.\nMend it first."},
+    "key_created": {"start": "koala_3fK9xx"},
+    "key_rotated": {
+        "start": "koala_3fK9xx",
+        "old_start": "koala_1aB2yy",
+        "retires_at": "2026-03-02T12:00:00+00:00",
+    },
+    "key_expiring": {"start": "koala_3fK9xx", "expires_at": "2026-03-08T12:00:00+00:00"},
     "quota_near": {
         "used": 800,
         "limit": 1000,
@@ -62,16 +74,15 @@ def key(issue):
 
 def owed(key, kind="suspension", **facts):
     """A notice of an occasion of its own."""
+    if kind == "key_expiring":
+        key.expires_at = datetime.fromisoformat(FACTS[kind]["expires_at"])
+        key.save()
     owe(Notice.Kind(kind), key, f"{kind}:{Notice.objects.count()}", {**FACTS[kind], **facts})
     return Notice.objects.latest("id")
 
 
-def text_of(email):
-    return email.get_content().replace("\r\n", "\n")
-
-
 def words_of(email):
-    return " ".join(email.get_content().split())
+    return " ".join(text_of(email).split())
 
 
 class TestOwing:
@@ -181,10 +192,10 @@ class TestWhatAnEmailSays:
         send_what_is_due()
         suspended, reactivated = map(text_of, mail_server.received)
         assert "the people who run this panel suspended it" in suspended
-        assert "\nResells <our> service & others.\n" in suspended
+        assert "\n> Resells <our> service & others.\n" in suspended
         assert "Retry-After" not in suspended
         assert "It starts anew" in reactivated
-        assert "\nA mistake of ours.\n" in reactivated
+        assert "\n> A mistake of ours.\n" in reactivated
 
     def test_its_numbers_are_the_ladders_in_force(self, mail_server, key):
         EscalationStep.objects.filter(number=5).update(strikes=7)
@@ -211,6 +222,49 @@ class TestWhatAnEmailSays:
         (email,) = mail_server.received
         assert email["Bcc"] is None
         assert email["Subject"].strip() == 'API key "né Bcc: eve@example.com "<b>" is suspended'
+
+
+@pytest.mark.parametrize("kind", Notice.Kind)
+class TestItsTwoParts:
+    """Of every kind there is: one without words, or facts above, fails here."""
+
+    @pytest.fixture
+    def email(self, mail_server, key, kind):
+        key.name = 'prod <b> & "co"'
+        key.save()
+        owed(key, kind)
+        assert send_what_is_due() == 1
+        return mail_server.received[0]
+
+    def test_say_the_same_words_in_the_same_order(self, email, kind):
+        said = re.sub(r"[\s:]+|^> |^-- $", " ", text_of(email), flags=re.MULTILINE).split()
+        shown = re.sub(r"[\s:]+", " ", words_in(html_of(email))).split()
+        title = re.sub(r"[\s:]+", " ", f"KoalaPanel {email['Subject']}").split()
+        assert shown == [*title, *said]
+
+    def test_are_well_formed_escape_a_name_and_load_nothing(self, email, kind):
+        html = html_of(email)
+        ElementTree.fromstring(html)
+        assert "prod &lt;b&gt; &amp; &quot;co&quot;" in html
+        assert "<b>" not in html
+        assert not re.search(r"<(img|link|script|iframe|form)|src=|url\(|@import", html)
+
+    def test_lead_to_the_key_by_one_button_and_to_no_host_but_ours(self, email, kind, client, owner):
+        links = re.findall(r'href="([^"]*)"', html_of(email))
+        assert {urlsplit(link)[:2] for link in links} == {("https", "panel.example.com")}
+        (button,) = re.findall(r'class="button" href="([^"]*)"', html_of(email))
+        assert f"\n{button}\n" in text_of(email)
+        client.force_login(owner)
+        page = client.get(button.removeprefix("https://panel.example.com"), follow=True)
+        assert page.status_code == 200
+        assert "prod &lt;b&gt;" in page.content.decode()
+
+    def test_tell_why_it_came_and_where_the_daily_ones_are_switched_off(self, email, kind, client, owner):
+        switch = "https://panel.example.com/account/#notifications"
+        assert switch in text_of(email)
+        assert f'href="{switch}"' in html_of(email)
+        client.force_login(owner)
+        assert 'id="notifications"' in client.get("/account/").content.decode()
 
 
 class TestSending:

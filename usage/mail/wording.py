@@ -54,6 +54,7 @@ def _context(notice: Notice, now: datetime) -> dict[str, Any]:
         "last_used_at": _last_use(notice) if notice.kind == Notice.Kind.KEY_EXPIRING else None,
         "page": explain_url(subjects.of_key(notice.key)),
         "keys_page": settings.BASE_URL + reverse("keys"),
+        "notifications_page": f"{settings.BASE_URL}{reverse('account')}#notifications",
         "next_tier": next_tier,
         "next_name": ladder.steps[next_tier].name,
         "strikes_to_next": ladder.steps[next_tier].strikes,
