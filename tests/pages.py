@@ -53,4 +53,13 @@ PAGES = (
     Page("email-address", "/accounts/email/"),
     Page("two-factor", "/accounts/2fa/"),
     Page("staff-overview", "/staff/", Seen.BY_STAFF),
+    Page("subjects", "/staff/subjects/", Seen.BY_STAFF),
+    Page("subjects-found", "/staff/subjects/?q={start}", Seen.BY_STAFF),
+    Page("subject", "/staff/subjects/k:{key}/", Seen.BY_STAFF),
+    Page("reset-counters", "/staff/subjects/k:{key}/reset/", Seen.BY_STAFF),
+    Page("release-leases", "/staff/subjects/k:{key}/release/", Seen.BY_STAFF),
+    Page("change-key-limits", "/staff/subjects/k:{key}/limits/", Seen.BY_STAFF),
+    Page("suspend-key", "/staff/subjects/k:{key}/suspend/", Seen.BY_STAFF),
+    Page("reactivate-subject", "/staff/subjects/k:{key}/reactivate/", Seen.BY_STAFF),
+    Page("staff-revoke-key", "/staff/subjects/k:{key}/revoke/", Seen.BY_STAFF),
 )

@@ -15,6 +15,7 @@ from usage.limits.health import is_store_down
 from usage.limits.link import LimitStoreDown
 from usage.limits.store import limit_store
 from usage.spans import time_of
+from usage.subjects import Subject, key_subject_id
 
 
 def register() -> None:
@@ -27,14 +28,20 @@ def facts_of(keys: Sequence[ApiKey]) -> Mapping[int, KeyFacts]:
     One round trip to the limit store, and as many queries as the ladder takes to read. While the store is
     away it is nothing.
     """
-    if is_store_down():  # known without a wait; the client would try again and again
+    facts = facts_of_subjects([subjects.of_limits(key) for key in keys])
+    return {key.pk: facts[subject] for key in keys if (subject := key_subject_id(key.pk)) in facts}
+
+
+def facts_of_subjects(asked: Sequence[Subject]) -> Mapping[str, KeyFacts]:
+    """The same of any subjects, by their ids."""
+    if not asked or is_store_down():  # known without a wait; the client would try again and again
         return {}
     ladder = read_ladder()
     try:
-        decisions = limit_store().look_at([subjects.of_limits(key) for key in keys], ladder)
+        decisions = limit_store().look_at(asked, ladder)
     except (LimitStoreDown, redis.RedisError):
         return {}
-    return {key.pk: _facts(decision, ladder) for key, decision in zip(keys, decisions, strict=True)}
+    return {one.id: _facts(decision, ladder) for one, decision in zip(asked, decisions, strict=True)}
 
 
 def _facts(decision: Decision, ladder: Ladder) -> KeyFacts:

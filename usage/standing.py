@@ -121,17 +121,20 @@ def standing_of_key(key: ApiKey) -> Standing:
     )
 
 
-def standing_of(subject: Subject, source: Callable[[str], str] = lambda kind: "") -> Standing:
+def standing_of(
+    subject: Subject, source: Callable[[str], str] = lambda kind: "", booked_until: int | None = None
+) -> Standing:
     """The subject's standing by the limits it has; six queries and three round trips.
 
-    `source` tells where a limit's number comes from.
+    `source` tells where a limit's number comes from. `booked_until` is its bucket's watermark, if the caller
+    has read it before: one query less.
     """
     ladder = read_ladder()
     events = list(EscalationEvent.objects.of_subject(subject.id)[:RECENT_CHANGES])
     try:
         decision = limit_store().look(subject)
         trace = trace_of(limit_store(), subject.id)
-        hits = _hits(subject.id, decision.now)
+        hits = _hits(subject.id, decision.now, booked_until)
     except (LimitStoreDown, redis.RedisError):
         now = datetime.now(UTC)
         return Standing(
@@ -190,15 +193,15 @@ def _quotas(subject: Subject, decision: Decision | None, source: Callable[[str],
     ]
 
 
-def _hits(subject_id: str, now: int) -> Hits:
+def _hits(subject_id: str, now: int, watermark: int | None) -> Hits:
     """The period's hits: the booked minutes from SQL, those since from the store."""
     last_minute = now // 60
     first_minute = last_minute - HITS_PERIOD // MINUTE + 1
     # The watermark is read first: what is booked meanwhile is then counted once, from the store.
-    watermark = BookedUntil.objects.filter(bucket=subjects.bucket_of(subject_id)).values_list(
-        "minute", flat=True
-    )
-    booked_until = max(watermark.first() or 0, first_minute - 1)
+    if watermark is None:
+        rows = BookedUntil.objects.filter(bucket=subjects.bucket_of(subject_id))
+        watermark = rows.values_list("minute", flat=True).first() or 0
+    booked_until = max(watermark, first_minute - 1)
     counts = counts_of(subject_id, range(booked_until + 1, last_minute + 1))
     unbooked = [
         Hit(minute_start(minute), route, outcome, n)

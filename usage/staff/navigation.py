@@ -12,4 +12,7 @@ class Entry(NamedTuple):
     permissions: tuple[str, ...] = ()
 
 
-PAGES = (Entry("staff", "Overview", "layout-dashboard"),)
+PAGES = (
+    Entry("staff", "Overview", "layout-dashboard"),
+    Entry("subjects", "Subjects", "list-search", ("accounts.view_apikey",)),
+)

@@ -51,6 +51,14 @@ UNITS = {
     "parallel": "jobs at the same time",
     "queued": "jobs that wait",
 }
+# For the head of a column.
+SHORT = {
+    "minute": "Minute",
+    "day": "Day",
+    "concurrent": "In flight",
+    "parallel": "Jobs running",
+    "queued": "Jobs queued",
+}
 ICONS = {
     "day": "calendar-stats",
     "minute": "clock",
@@ -81,6 +89,11 @@ def limit_name(kind: str) -> str:
 @register.filter
 def quota_unit(kind: str) -> str:
     return UNITS.get(kind, "")
+
+
+@register.filter
+def quota_short(kind: str) -> str:
+    return SHORT.get(kind, kind)
 
 
 @register.filter
