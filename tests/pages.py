@@ -62,4 +62,5 @@ PAGES = (
     Page("suspend-key", "/staff/subjects/k:{key}/suspend/", Seen.BY_STAFF),
     Page("reactivate-subject", "/staff/subjects/k:{key}/reactivate/", Seen.BY_STAFF),
     Page("staff-revoke-key", "/staff/subjects/k:{key}/revoke/", Seen.BY_STAFF),
+    Page("staff-audit", "/staff/audit/", Seen.BY_STAFF),
 )

@@ -1,11 +1,8 @@
 """The audit log in Django's admin: read, searched, taken along as CSV; deleted by superusers alone."""
 
-import json
-from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
-from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
@@ -13,19 +10,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
-from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
-from accounts import audit
 from accounts.admin.audited import AuditedAdmin
-from accounts.csv_export import csv_response
-from accounts.models import AuditEntry, User
-
-COLUMNS = ("at", "who", "action", "what", "target", "why", "before", "after")
-ROWS_AT_ONCE = 500
-MOST_PEOPLE = 50
+from accounts.audit_log import choices
+from accounts.audit_log.export import csv_of
+from accounts.audit_log.filtering import by_customers
+from accounts.audit_log.words import changes_of, kind_of
+from accounts.models import AuditEntry
 
 
 class WhoFilter(admin.SimpleListFilter):
@@ -33,20 +27,16 @@ class WhoFilter(admin.SimpleListFilter):
 
     title = "who"
     parameter_name = "who"
-    CUSTOMERS = "customers"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        staff = User.objects.filter(is_staff=True).order_by("email").values_list("email", flat=True)
-        people = [(email, email) for email in staff[:MOST_PEOPLE]]
-        return [(audit.COMMAND_LINE, audit.COMMAND_LINE), (self.CUSTOMERS, "not staff"), *people]
+        return choices.people()
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
         match self.value():
             case None:
                 return queryset
-            case self.CUSTOMERS:
-                people = queryset.exclude(actor_label=audit.COMMAND_LINE)
-                return people.exclude(actor__in=User.objects.filter(is_staff=True))
+            case choices.CUSTOMERS:
+                return queryset.filter(by_customers())
             case label:
                 return queryset.filter(actor_label=label)
 
@@ -92,11 +82,11 @@ class AuditEntryAdmin(AuditedAdmin[AuditEntry]):
 
     @admin.display(description="what", ordering="target_label")
     def what(self, entry: AuditEntry) -> str:
-        return f"{_kind_of(entry)} {entry.target_id}: {entry.target_label}"
+        return f"{kind_of(entry.target_type)} {entry.target_id}: {entry.target_label}"
 
     @admin.display(description="before → after")
     def changes(self, entry: AuditEntry) -> SafeString:
-        return format_html_join("", "<div>{}</div>", ((line,) for line in lines_of(entry)))
+        return format_html_join("", "<div>{}</div>", ((change,) for change in changes_of(entry)))
 
     def get_urls(self) -> list[URLPattern]:
         csv = path("csv/", self.admin_site.admin_view(self.csv_view), name="accounts_auditentry_csv")
@@ -110,57 +100,4 @@ class AuditEntryAdmin(AuditedAdmin[AuditEntry]):
             entries = self.get_changelist_instance(request).get_queryset(request)
         except IncorrectLookupParameters:
             return HttpResponseRedirect(reverse("admin:accounts_auditentry_changelist") + "?e=1")
-        return csv_response("audit-log.csv", COLUMNS, _cells(entries))
-
-
-def _kind_of(entry: AuditEntry) -> str:
-    """What the model is called; its name at that time if there is none of it any more."""
-    try:
-        return str(apps.get_model(entry.target_type)._meta.verbose_name)
-    except LookupError:
-        return entry.target_type
-
-
-def lines_of(entry: AuditEntry) -> list[str]:
-    """What changed, a field a line: `minute: 30 → 20`; of a list, what came and went."""
-    return [
-        _line(name, entry.before.get(name), entry.after.get(name)) for name in {**entry.before, **entry.after}
-    ]
-
-
-def _line(name: str, before: Any, after: Any) -> str:
-    words = name.replace("_", " ")
-    if isinstance(before, list) and isinstance(after, list):
-        gone = [f"\u2212 {_shown(one)}" for one in before if one not in after]
-        come = [f"+ {_shown(one)}" for one in after if one not in before]
-        return f"{words}: {', '.join(gone + come)}"
-    return f"{words}: {_shown(before)} → {_shown(after)}"
-
-
-def _shown(value: Any) -> str:
-    match value:
-        case None | "" | [] | {}:
-            return "empty"
-        case str() if (at := parse_datetime(value)) is not None:
-            return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at.tzinfo else value
-        case bool():
-            return "yes" if value else "no"
-        case list():
-            return ", ".join(map(_shown, value))
-        case dict():
-            return ", ".join(f"{name}: {_shown(one)}" for name, one in value.items())
-    return str(value)
-
-
-def _cells(entries: QuerySet[AuditEntry]) -> Iterator[tuple[str, ...]]:
-    for entry in entries.iterator(chunk_size=ROWS_AT_ONCE):
-        yield (
-            entry.at.astimezone(UTC).isoformat(),
-            entry.actor_label,
-            entry.action,
-            entry.target_label,
-            f"{entry.target_type} {entry.target_id}",
-            entry.reason,
-            json.dumps(entry.before, ensure_ascii=False, sort_keys=True),
-            json.dumps(entry.after, ensure_ascii=False, sort_keys=True),
-        )
+        return csv_of(entries)

@@ -15,4 +15,5 @@ class Entry(NamedTuple):
 PAGES = (
     Entry("staff", "Overview", "layout-dashboard"),
     Entry("subjects", "Subjects", "list-search", ("accounts.view_apikey",)),
+    Entry("audit", "Audit", "list-details", ("accounts.view_auditentry",)),
 )

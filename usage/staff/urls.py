@@ -2,7 +2,7 @@
 
 from django.urls import path, register_converter
 
-from usage.staff import overview, subject, subject_actions, subjects
+from usage.staff import audit, overview, subject, subject_actions, subjects
 from usage.staff.subject_ids import SubjectConverter
 
 register_converter(SubjectConverter, "subject")
@@ -18,4 +18,6 @@ urlpatterns = [
     path("subjects/<subject:subject_id>/suspend/", subject_actions.suspend, name="suspend_key"),
     path("subjects/<subject:subject_id>/reactivate/", subject_actions.reactivate, name="reactivate_subject"),
     path("subjects/<subject:subject_id>/revoke/", subject_actions.revoke, name="staff_revoke_key"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit/csv/", audit.audit_csv, name="audit_csv"),
 ]

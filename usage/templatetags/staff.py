@@ -1,10 +1,13 @@
-"""`{% staff_pages as pages %}`: the menu of the staff pages, for the person who looks at it."""
+"""What every staff page has: `{% staff_pages as pages %}`, its menu for the person who looks at it, and
+`{% how_degraded as degraded %}`, what is wrong with the panel as a whole."""
 
 from typing import Any, NamedTuple
 
 from django import template
 from django.urls import reverse
+from django.utils import timezone
 
+from usage.staff.degraded import Degraded, degraded
 from usage.staff.navigation import PAGES
 
 register = template.Library()
@@ -33,3 +36,8 @@ def staff_pages(context: dict[str, Any]) -> list[Link]:
         is_below = url != overview and request.path.startswith(url)
         links.append(Link(url, entry.title, entry.icon, is_exact or is_below, is_exact))
     return links
+
+
+@register.simple_tag
+def how_degraded() -> Degraded:
+    return degraded(timezone.now())

@@ -1,0 +1,1 @@
+"""Reading the audit log: in words, filtered, page by page, as CSV. (`accounts.audit` writes it.)"""

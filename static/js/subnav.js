@@ -1,0 +1,8 @@
+/* Where the second row of links is wider than the window, the page one is on comes into view. */
+(() => {
+  "use strict";
+  const here = document.querySelector(".kp-subnav [aria-current]");
+  if (!here) return;
+  const row = here.parentElement;
+  row.scrollLeft = here.offsetLeft - row.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
+})();
