@@ -23,7 +23,7 @@ def record(
     """Note that `by` (`None`: a command) did `action` to `target`, for `reason`.
 
     `action` is a verb in the past as pages show it (`rotated`, `changed limits`). `before` and `after` hold
-    what changed, by field, as plain JSON values; never a secret.
+    what changed, by field, as plain JSON values; never a secret. `target` is as the action left it.
     """
     return AuditEntry.objects.create(
         actor=by,
@@ -35,4 +35,5 @@ def record(
         before=dict(before or {}),
         after=dict(after or {}),
         reason=reason,
+        revision=getattr(target, "revision", None),
     )

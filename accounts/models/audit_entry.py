@@ -37,6 +37,8 @@ class AuditEntry(models.Model):
     before = models.JSONField(default=dict)
     after = models.JSONField(default=dict)
     reason = models.TextField("why", blank=True)
+    # The one that the action left its target in, where that has any (`Revised`).
+    revision = models.PositiveBigIntegerField(null=True, editable=False)
 
     objects = AuditEntryQuerySet.as_manager()
 

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts.admin.audited import AuditedAdmin
 from accounts.audited_form import AuditedForm
-from usage.escalation.ladder import COOLDOWN, SUSPENDED
+from usage.escalation.step_numbers import mistakes
 from usage.models import EscalationPolicy, EscalationStep
 
 
@@ -70,25 +70,11 @@ class EscalationStepForm(AuditedForm[EscalationStep]):
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
-        number = self.instance.number
-        if number < COOLDOWN:
-            self._forbid("strikes", "Any refusal leads here: this step takes no strikes.")
-            self._forbid("block_seconds", "This step blocks nothing.")
-        else:
-            self._require("strikes", "Say how many strikes lead here.")
-            if number == SUSPENDED:
-                self._forbid("block_seconds", "A suspension lasts until a person ends it.")
-            else:
-                self._require("block_seconds", "Say for how long this step blocks.")
+        numbers = {field: cleaned.get(field) for field in ("strikes", "block_seconds")}
+        for field, why in mistakes(self.instance.number, **numbers).items():
+            if field not in self.errors:
+                self.add_error(field, why)
         return cleaned
-
-    def _forbid(self, field: str, why: str) -> None:
-        if self.cleaned_data.get(field) is not None:
-            self.add_error(field, why)
-
-    def _require(self, field: str, why: str) -> None:
-        if field not in self.errors and self.cleaned_data.get(field) is None:
-            self.add_error(field, why)
 
 
 @admin.register(EscalationStep)

@@ -44,13 +44,19 @@ class EscalationState(models.Model):
     class Meta:
         ordering = ["-changed_at"]
         permissions = [("reset_counters", "Can reset counters and release leases")]
-        # Of those who are blocked, and never of the many that are on the ladder without it.
         indexes = [
+            # Of those who are blocked, and never of the many that are on the ladder without it.
             models.Index(
                 fields=["until"],
                 condition=models.Q(escalation__range=(2, 4)),
                 name="escalation_state_blocked",
-            )
+            ),
+            # How many stand on each tier, and how many of them are blocked, is answered from it alone.
+            models.Index(
+                fields=["escalation", "until"],
+                name="escalation_state_by_tier",
+                condition=models.Q(escalation__gt=0),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,9 +4,8 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import transaction
 
-from accounts import audit
+from accounts.limit_changes import TIER
 from accounts.management.limit_arguments import NO_LIMIT, read_limits
 from accounts.management.panel_command import PanelCommand
 from accounts.models import Tier
@@ -29,19 +28,16 @@ class Command(PanelCommand):
 
     def handle(self, *, slug: str, limits: list[str], reason: str, dry_run: bool, **options: Any) -> None:
         wanted = read_limits(limits, may_be_none=True)
-        with transaction.atomic():
-            tier = Tier.objects.select_for_update().filter(slug=slug).first()
-            if tier is None:
-                known = ", ".join(Tier.objects.values_list("slug", flat=True))
-                raise CommandError(f"No tier {slug!r}: it is one of {known}.")
-            changes = {kind: number for kind, number in wanted.items() if getattr(tier, kind) != number}
-            lines = [f"{kind} {_shown(getattr(tier, kind))} → {_shown(changes[kind])}" for kind in changes]
-            before = {kind: getattr(tier, kind) for kind in changes}
-            for kind, number in changes.items():
-                setattr(tier, kind, number)
-            if changes and not dry_run:
-                tier.save(update_fields=changes.keys())
-                audit.record("changed", tier, by=None, before=before, after=changes, reason=reason.strip())
+        tier = Tier.objects.filter(slug=slug).first()
+        if tier is None:
+            known = ", ".join(Tier.objects.values_list("slug", flat=True))
+            raise CommandError(f"No tier {slug!r}: it is one of {known}.")
+        if dry_run:
+            before, after = TIER.difference(tier, wanted)
+        else:
+            entry = TIER.change(tier, wanted, by=None, revision=None, reason=reason.strip())
+            before, after = ({}, {}) if entry is None else (entry.before, entry.after)
+        lines = [f"{kind} {_shown(before[kind])} → {_shown(after[kind])}" for kind in after]
         for line in lines or ["nothing to change"]:
             self.stdout.write(f"{slug}: {line}{' (dry run)' if dry_run else ''}")
 
