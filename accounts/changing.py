@@ -78,9 +78,10 @@ class Changeable(ABC, Generic[Head]):
 
     def can_undo(self, head: Head, entry: AuditEntry) -> bool:
         """Whether the entry tells of a change that nobody has changed anything after."""
-        names = entry.before.keys()
-        is_change = bool(names) and names == entry.after.keys() and names <= self.values_of(head).keys()
-        return is_change and entry.revision == head.revision
+        names = set(entry.before)
+        if entry.revision != head.revision or not names or names != set(entry.after):
+            return False
+        return names <= set(self.values_of(head))
 
     @transaction.atomic
     def undo(self, head: Head, entry: AuditEntry, *, by: User) -> AuditEntry | None:

@@ -62,5 +62,10 @@ PAGES = (
     Page("suspend-key", "/staff/subjects/k:{key}/suspend/", Seen.BY_STAFF),
     Page("reactivate-subject", "/staff/subjects/k:{key}/reactivate/", Seen.BY_STAFF),
     Page("staff-revoke-key", "/staff/subjects/k:{key}/revoke/", Seen.BY_STAFF),
+    Page("staff-tiers", "/staff/tiers/", Seen.BY_STAFF),
+    Page("staff-tier", "/staff/tiers/free/", Seen.BY_STAFF),
+    Page("staff-endpoint-limits", "/staff/endpoint-limits/", Seen.BY_STAFF),
+    Page("staff-endpoint-limit", "/staff/endpoint-limits/login/", Seen.BY_STAFF),
+    Page("staff-ladder", "/staff/ladder/", Seen.BY_STAFF),
     Page("staff-audit", "/staff/audit/", Seen.BY_STAFF),
 )

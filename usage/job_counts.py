@@ -3,8 +3,7 @@
 This app doesn't know who keeps jobs. Whoever does registers a provider when its app is ready.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from usage.subjects import Subject
 
@@ -16,8 +15,22 @@ class JobCounts(NamedTuple):
     queued: int
 
 
-# Asks SQL once; what is wrong with it is raised.
-Provider = Callable[[Subject], JobCounts]
+class Busy(NamedTuple):
+    """An account (or a guest, by the subject's id) with its jobs."""
+
+    account_id: int | None
+    subject_id: str
+    counts: JobCounts
+
+
+class Provider(Protocol):
+    """Each asks SQL once; what is wrong with it is raised."""
+
+    def of(self, subject: Subject) -> JobCounts: ...
+
+    def above(self, counts: JobCounts, most: int) -> list[Busy]:
+        """Who has more running, or more waiting, than `counts` says: at most so many."""
+
 
 _provider: Provider | None = None
 
@@ -30,4 +43,9 @@ def register(provider: Provider) -> None:
 
 def job_counts_of(subject: Subject) -> JobCounts | None:
     """`None` where there are no jobs at all."""
-    return None if _provider is None else _provider(subject)
+    return None if _provider is None else _provider.of(subject)
+
+
+def busy_above(counts: JobCounts, most: int) -> list[Busy]:
+    """As the provider says; nobody where there are no jobs at all."""
+    return [] if _provider is None else _provider.above(counts, most)

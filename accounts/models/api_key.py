@@ -13,7 +13,6 @@ from accounts.models.revision import Revised
 from accounts.models.tier import LimitField, Tier
 from accounts.tiers import LIMIT_KINDS, Limits
 
-
 # A query that says it like this is answered from an index of these few keys.
 HAS_OVERRIDES = reduce(or_, (models.Q(**{f"{kind}_override__isnull": False}) for kind in LIMIT_KINDS))
 

@@ -1,5 +1,6 @@
 """The audit log: who changed what, what it was before and after, and why."""
 
+from collections.abc import Sequence
 from typing import Any, NoReturn, Self
 
 from django.conf import settings
@@ -14,6 +15,15 @@ class AppendOnly(TypeError):
 class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
     def about(self, target: models.Model) -> Self:
         return self.filter(target_type=target._meta.label_lower, target_id=str(target.pk))
+
+    def newest_about(self, targets: Sequence[models.Model]) -> dict[str, "AuditEntry"]:
+        """The last entry about each of some rows of one table, by primary key as text. One query."""
+        if not targets:
+            return {}
+        about = self.filter(target_type=targets[0]._meta.label_lower)
+        last = about.filter(target_id__in=[str(one.pk) for one in targets]).order_by()
+        newest = last.values("target_id").annotate(last=models.Max("pk")).values("last")
+        return {entry.target_id: entry for entry in self.filter(pk__in=newest)}
 
     def update(self, **kwargs: Any) -> NoReturn:
         raise AppendOnly("Audit entries are never changed.")

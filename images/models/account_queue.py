@@ -21,6 +21,12 @@ def account_queue_id(account_id: int) -> str:
     return f"a:{account_id}"
 
 
+def account_id_of(queue_id: str) -> int | None:
+    """`None` for a guest's queue."""
+    kind, _, rest = queue_id.partition(":")
+    return int(rest) if kind == "a" else None
+
+
 class AccountQueueQuerySet(models.QuerySet["AccountQueue"]):
     def locked(self, queue_id: str | None) -> "AccountQueue | None":
         """The queue, kept from everybody else until the transaction ends.

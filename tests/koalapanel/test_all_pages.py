@@ -27,6 +27,9 @@ EXCUSED = {
     *("rename_key", "change_key_expiry", "change_key_allow_list", "stop_key_secret", "disconnect_service"),
     *("show_webhook_secret", "rotate_webhook_secret", "stop_former_webhook_secret"),
     *("disable_webhook_endpoint", "enable_webhook_endpoint", "redeliver_webhook"),
+    *("staff_tier_undo", "staff_endpoint_limit_undo", "staff_ladder_undo"),
+    # Previews of what was typed: tests/usage/staff has them.
+    *("staff_tier_preview", "staff_endpoint_limit_preview", "staff_ladder_preview"),
     # Parts of a page, and files.
     *("usage_live", "subject_live", "docs_example_file", "audit_csv"),
 }

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 
 from accounts.templatetags.icons import UnknownIcon, icon
+from usage.staff import navigation
 from usage.templatetags import quotas
 
 VENDOR = settings.BASE_DIR / "static" / "vendor"
@@ -41,6 +42,7 @@ def test_a_file_is_of_the_version_the_table_says(folder):
 
 def test_there_is_an_icon_for_each_name_that_pages_use_and_none_besides():
     asked = {"quotas.py": [*quotas.ICONS.values(), quotas.OTHER_ICON]}
+    asked |= {"navigation.py": [entry.icon for entry in navigation.PAGES]}
     asked |= {path: re.findall(r'{% icon "([\w-]+)" %}', text) for path, text in templates().items()}
     kept = {path.stem for path in (VENDOR / "tabler-icons").glob("*.svg")}
     assert {name for names in asked.values() for name in names} == kept

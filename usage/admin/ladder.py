@@ -64,10 +64,6 @@ class EscalationStepForm(AuditedForm[EscalationStep]):
         model = EscalationStep
         fields = ("name", "strikes", "block_seconds")
 
-    def edition(self) -> str:
-        """The whole ladder's: what a step should be depends on the others."""
-        return str(EscalationPolicy.objects.values_list("revision", flat=True).get(pk=EscalationPolicy.ROW))
-
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         numbers = {field: cleaned.get(field) for field in ("strikes", "block_seconds")}

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0011_count_a_tiers_keys_and_keep_revisions"),
+        ("accounts", "0012_count_a_tiers_keys_and_keep_revisions"),
         ("usage", "0014_totals_for_staff"),
     ]
 

@@ -94,3 +94,9 @@ class EscalationStep(models.Model):
             super().save(**kwargs)
             for policy in EscalationPolicy.objects.all():
                 policy.save()
+
+    @property
+    def revision(self) -> int | None:
+        """The whole ladder's: what a step should be depends on the others. One query."""
+        policies = EscalationPolicy.objects.filter(pk=EscalationPolicy.ROW)
+        return policies.values_list("revision", flat=True).first()

@@ -1,12 +1,23 @@
 """Where subjects stand on the ladder, and how they came there. The store decides; this outlives it."""
 
 from datetime import datetime
-from typing import Self
+from typing import NamedTuple, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Count
 
 from accounts.models import ApiKey
+
+
+class TierCount(NamedTuple):
+    """How many subjects stand on a tier, and how many of them are in a block."""
+
+    subjects: int
+    blocked: int
+
+
+NOBODY = TierCount(0, 0)
 
 
 class EscalationStateQuerySet(models.QuerySet["EscalationState"]):
@@ -18,6 +29,12 @@ class EscalationStateQuerySet(models.QuerySet["EscalationState"]):
 
     def suspended(self) -> Self:
         return self.filter(escalation=5)
+
+    def counts_by_tier(self, now: datetime) -> dict[int, TierCount]:
+        """By escalation tier from 1 up. Who went away stays where they were until they come back."""
+        rows = self.filter(escalation__gt=0).order_by().values("escalation")
+        counted = rows.annotate(subjects=Count("*"), blocked=Count("until", filter=models.Q(until__gt=now)))
+        return {row["escalation"]: TierCount(row["subjects"], row["blocked"]) for row in counted}
 
 
 class EscalationState(models.Model):

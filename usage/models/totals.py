@@ -44,6 +44,9 @@ class HitTotalQuerySet(models.QuerySet["HitTotal"]):
         """Of the hours that start at `first` or later."""
         return self.filter(start__gte=first)
 
+    def by_kind(self) -> dict[str, int]:
+        return dict(self.order_by().values_list("kind").annotate(models.Sum("count")))
+
 
 class HitTotal(models.Model):
     """How many requests one kind of limit, or of refusal, refused in one hour; `kind` as in `RateHit`."""

@@ -1,3 +1,25 @@
-"""People in their roles are those of the tests of accounts."""
+"""Staff in their roles, and a customer."""
 
-from tests.accounts.conftest import a_customer, a_key, a_limits_editor, a_superuser, a_supporter  # noqa: F401
+import pytest
+
+from tests.accounts.conftest import (  # noqa: F401  (fixtures)
+    a_customer,
+    a_key,
+    a_limits_editor,
+    a_superuser,
+    a_supporter,
+    browser_of,
+    member_of,
+)
+from usage.replay import running
+
+
+@pytest.fixture
+def another_editor(db):
+    return member_of("Limits", "mia@example.com")
+
+
+@pytest.fixture
+def no_worker(monkeypatch):
+    """Replays wait: there is nobody who would run them."""
+    monkeypatch.setattr(running, "wake_worker", lambda: None)

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0010_let_keys_rehearse"),
+        ("accounts", "0011_the_audit_log_page_by_page"),
     ]
 
     operations = [
