@@ -5,22 +5,20 @@
 
 from typing import Any
 
-import redis
 from ninja import Router
 from ninja.decorators import decorate_view
 
 from accounts.client_address import Address, parse
 from accounts.endpoint_limits.limiter import limited
 from usage import schemas
-from usage.books.series import Series, series_of
+from usage.charts import series_of_standing
 from usage.escalation.footing import Footing
 from usage.guard.middleware import ApiRequest
 from usage.guard.presented_key import presented_key
 from usage.key_validation import validity_of
 from usage.limits.refusals import ApiError
 from usage.small_bodies import small_body
-from usage.standing import Quota, Standing, standing_of
-from usage.subjects import Subject
+from usage.standing import Quota, standing_of
 
 router = Router(tags=["limits"])
 keys = Router(tags=["keys"])
@@ -36,7 +34,7 @@ def usage(request: ApiRequest) -> schemas.Usage:
     """
     subject = request.subject
     standing = standing_of(subject)
-    series = _series(subject, standing)
+    series = series_of_standing(subject.id, standing)
     return schemas.Usage(
         now=standing.now,
         live=standing.live,
@@ -53,19 +51,14 @@ def usage(request: ApiRequest) -> schemas.Usage:
             ],
         ),
         series=schemas.RequestSeries.model_validate(
-            {name: [point._asdict() for point in points] for name, points in series._asdict().items()}
+            {
+                name: [
+                    {"start": one.start, "admitted": one.admitted, "refused": one.refused} for one in points
+                ]
+                for name, points in series._asdict().items()
+            }
         ),
     )
-
-
-def _series(subject: Subject, standing: Standing) -> Series:
-    now = int(standing.now.timestamp())
-    if standing.live:
-        try:
-            return series_of(subject.id, now)
-        except redis.RedisError:
-            pass  # it went away between the two: what is booked is still true
-    return series_of(subject.id, now, live=False)
 
 
 def _quota(quota: Quota) -> schemas.QuotaState:

@@ -8,31 +8,27 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import redis
-from django.db.models import Q, Sum, Window
 
 from accounts.models import ApiKey
 from usage import subjects
-from usage.books.unbooked import counts_of
 from usage.escalation import history
 from usage.escalation.footing import Footing, Reason, footing_of, remembered_footing
 from usage.escalation.history import Happening
 from usage.escalation.ladder import WARNED, Ladder
 from usage.escalation.policy import read_ladder
+from usage.hits import HITS_PERIOD, Hits, booked_hits, recent_hits
 from usage.job_counts import job_counts_of
 from usage.limits.decision import Decision
 from usage.limits.kinds import JobKind, Kind
 from usage.limits.link import LimitStoreDown
-from usage.limits.outcomes import ADMITTED, BY_THE_LADDER
 from usage.limits.store import limit_store
 from usage.limits.upkeep import trace_of
-from usage.models import BookedUntil, EscalationEvent, RateHit
-from usage.spans import DAY, MINUTE, minute_start, time_of
+from usage.models import EscalationEvent
+from usage.spans import time_of
 from usage.subjects import Subject
 
 NEAR = 80  # per cent of a limit from which a quota counts as nearly used up
-RECENT_HITS = 50
 RECENT_CHANGES = 20
-HITS_PERIOD = DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,34 +66,6 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """Requests refused in one minute, on one route, by one limit or by the ladder.
-
-    `address` and `user_agent` are one of theirs; "" where no sample was kept, or none has been booked yet.
-    """
-
-    at: datetime
-    route: str
-    kind: str
-    count: int
-    address: str = ""
-    user_agent: str = ""
-
-    @property
-    def by_the_ladder(self) -> bool:
-        return self.kind in BY_THE_LADDER
-
-
-@dataclass(frozen=True, slots=True)
-class Hits:
-    """What was refused in the last 24 hours: how many requests, how many by the ladder, and the newest."""
-
-    total: int
-    by_the_ladder: int
-    newest: list[Hit]
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
     """A subject at one moment. `live` is false when the limit store can't be asked: its counts are unknown.
 
@@ -115,10 +83,15 @@ class Standing:
 
 def standing_of_key(key: ApiKey) -> Standing:
     """The standing of a key that was read just now."""
-    return standing_of(
-        subjects.of_key(key),
-        lambda kind: "this key's override" if kind in key.overrides else f"{key.tier.name} tier",
-    )
+
+    def source(kind: str) -> str:
+        if kind not in key.overrides:
+            return f"{key.tier.name} tier"
+        of_tier = getattr(key.tier.limits, kind)
+        instead = "has no limit" if of_tier is None else f"has {of_tier:,}"
+        return f"this key's override; the {key.tier.name} tier {instead}"
+
+    return standing_of(subjects.of_key(key), source)
 
 
 def standing_of(
@@ -134,12 +107,12 @@ def standing_of(
     try:
         decision = limit_store().look(subject)
         trace = trace_of(limit_store(), subject.id)
-        hits = _hits(subject.id, decision.now, booked_until)
+        hits = recent_hits(subject.id, decision.now, booked_until)
     except (LimitStoreDown, redis.RedisError):
         now = datetime.now(UTC)
         return Standing(
             quotas=_quotas(subject, None, source),
-            hits=_booked_hits(subject.id, now - HITS_PERIOD, now),
+            hits=booked_hits(subject.id, now - HITS_PERIOD, now),
             footing=remembered_footing(subject, int(now.timestamp()), ladder, events),
             history=_history(events, ladder),
             now=now,
@@ -191,42 +164,3 @@ def _quotas(subject: Subject, decision: Decision | None, source: Callable[[str],
         Quota(kind, count, getattr(subject.limits, kind), resets_at.get(kind), source(kind))
         for kind, count in used.items()
     ]
-
-
-def _hits(subject_id: str, now: int, watermark: int | None) -> Hits:
-    """The period's hits: the booked minutes from SQL, those since from the store."""
-    last_minute = now // 60
-    first_minute = last_minute - HITS_PERIOD // MINUTE + 1
-    # The watermark is read first: what is booked meanwhile is then counted once, from the store.
-    if watermark is None:
-        rows = BookedUntil.objects.filter(bucket=subjects.bucket_of(subject_id))
-        watermark = rows.values_list("minute", flat=True).first() or 0
-    booked_until = max(watermark, first_minute - 1)
-    counts = counts_of(subject_id, range(booked_until + 1, last_minute + 1))
-    unbooked = [
-        Hit(minute_start(minute), route, outcome, n)
-        for minute in sorted(counts, reverse=True)
-        for (route, outcome), n in sorted(counts[minute].items())
-        if outcome != ADMITTED
-    ]
-    booked = _booked_hits(subject_id, minute_start(first_minute), minute_start(booked_until))
-    return Hits(
-        booked.total + sum(hit.count for hit in unbooked),
-        booked.by_the_ladder + sum(hit.count for hit in unbooked if hit.by_the_ladder),
-        (unbooked + booked.newest)[:RECENT_HITS],
-    )
-
-
-def _booked_hits(subject_id: str, first: datetime, last: datetime) -> Hits:
-    # The sums go over all of them, before the limit cuts off what isn't shown.
-    rows = list(
-        RateHit.objects.of_subject(subject_id)
-        .between(first, last)
-        .values_list(
-            *("minute", "route", "kind", "count", "address", "user_agent"),
-            Window(Sum("count")),
-            Window(Sum("count", filter=Q(kind__in=BY_THE_LADDER))),
-        )[:RECENT_HITS]
-    )
-    total, by_the_ladder = rows[0][6:] if rows else (0, 0)
-    return Hits(total, by_the_ladder or 0, [Hit(*row[:6]) for row in rows])

@@ -38,6 +38,17 @@
     }
   });
 
+  // Links that change what the live part shows: their query becomes its own, and the page's.
+  live.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-live-link]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    live.setAttribute("hx-get", live.getAttribute("hx-get").split("?")[0] + link.search);
+    history.replaceState(null, "", link.href);
+    waiting = false;
+    refresh();
+  });
+
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") refresh();
     else say("paused", "Paused");

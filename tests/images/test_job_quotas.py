@@ -59,7 +59,7 @@ def test_each_key_of_an_account_shows_all_of_its_jobs_against_the_keys_own_limit
         "queued": (170, 200, "near", None),
     }
     assert quotas(standing_of_key(second))["parallel"] == (2, 2, "full", None)
-    assert standing_of_key(second).quotas[-2].source == "this key's override"
+    assert standing_of_key(second).quotas[-2].source == "this key's override; the Free tier has 3"
 
 
 def test_a_guest_shows_those_of_its_network(olivia):
@@ -108,7 +108,7 @@ def test_the_page_says_how_many_run_and_wait_and_that_places_come_back_by_themse
     assert "All running</span>" in page
     assert '<span class="kp-used">1,200</span> <span class="kp-limit">of 2,000</span>' in page
     assert "free again as jobs end" in page
-    assert "Their limits are rolling" in page
+    assert "A place is free the moment a job ends." in page
 
 
 def test_while_the_limit_store_is_away_the_jobs_are_known(issue, olivia, monkeypatch):

@@ -10,7 +10,14 @@ from tests.pages import PAGES
 
 # What is below these is no page of ours: the API, Django's own admin, what browsers and programs fetch.
 NO_PAGES = ("api/", "admin/", "identity/", r".well-known/", "healthz", "^(?:api|")
-SHORT_ROUTES = {"convert", "compress", "conversions", "job/<job_id>", "entitlements/me"}
+SHORT_ROUTES = {
+    "convert",
+    "compress",
+    "conversions",
+    "job/<job_id>",
+    "entitlements/me",
+    "convert/entitlements/me",
+}
 # Answers to a form, or what a page fetches of itself: opened by no link. And what other pages are tried by.
 EXCUSED = {
     # A link in an email leads there, and what follows from it.
@@ -26,12 +33,19 @@ EXCUSED = {
     *("account_profile", "account_notifications", "account_end_session", "account_end_other_sessions"),
     *("rename_key", "change_key_expiry", "change_key_allow_list", "stop_key_secret", "disconnect_service"),
     *("show_webhook_secret", "rotate_webhook_secret", "stop_former_webhook_secret"),
+    *("cancel_job", "download_job"),
     *("disable_webhook_endpoint", "enable_webhook_endpoint", "redeliver_webhook"),
     *("staff_tier_undo", "staff_endpoint_limit_undo", "staff_ladder_undo"),
     # Previews of what was typed: tests/usage/staff has them.
     *("staff_tier_preview", "staff_endpoint_limit_preview", "staff_ladder_preview"),
     # Parts of a page, and files.
-    *("usage_live", "subject_live", "docs_example_file", "audit_csv"),
+    "audit_csv",
+    "docs_example_file",
+    "hits_csv",
+    "jobs_live",
+    "requests_csv",
+    "subject_live",
+    "usage_live",
 }
 
 

@@ -23,7 +23,7 @@ def test_a_standing_is_what_the_limiter_counts(issue, driven_clock):
         4,
         0,
         "full",
-        "this key's override",
+        "this key's override; the Free tier has 30",
     )
     assert (day.used, day.limit, day.level, day.source) == (4, 1000, "ok", "Free tier")
     assert (concurrent.used, concurrent.limit) == (0, 5)

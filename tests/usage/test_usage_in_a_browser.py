@@ -142,7 +142,7 @@ def test_what_was_opened_stays_open_and_keeps_the_focus(page, live_server, issue
     _, text = issue()
     page.clock.install()
     sign_in(page, live_server.url)
-    page.get_by_text("Why these limits?").click()
+    quota(page, "Requests today").get_by_text("Why this limit?").click()
     expect(page.get_by_text("requests per UTC day: Free tier.")).to_be_visible()
     call(text, 1)
     page.clock.run_for(3_000)
@@ -180,7 +180,7 @@ def test_axe_finds_nothing(page, live_server, issue, call):
             assert_no_barriers(page)
         page.goto(live_server.url)
         page.get_by_text("Choose a key").click()
-        page.get_by_text("Why these limits?").focus()
+        quota(page, "Requests today").get_by_text("Why this limit?").focus()
         page.locator("summary[aria-label^=Account]").click()
         assert_no_barriers(page)
 

@@ -9,8 +9,8 @@ from django.test import Client
 
 from accounts.models import ApiKey
 from usage.books.booking import book_closed_minutes
+from usage.hits import RECENT_HITS
 from usage.limits.store import limit_store
-from usage.standing import RECENT_HITS
 from usage.subjects import bucket_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

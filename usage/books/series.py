@@ -12,9 +12,9 @@ from django.db.models import DateTimeField, Value
 from django.db.models.functions import Cast
 
 from usage.books.unbooked import Counts, counts_of
-from usage.limits.outcomes import ADMITTED
+from usage.limits.outcomes import column_of
 from usage.models import BookedUntil, UsageDay, UsageHour, UsageMinute
-from usage.models.usage import REFUSED
+from usage.models.usage import COUNTS
 from usage.spans import DAY, HOUR, MINUTE, MINUTE_SECONDS, day_start, hour_start, minute_start
 from usage.subjects import bucket_of
 
@@ -24,11 +24,23 @@ LONGEST_UNBOOKED = 24 * 60
 
 
 class Point(NamedTuple):
-    """What happened in the span of time that begins at `start`."""
+    """What happened in the span of time that begins at `start`: the counts of `usage.models.usage.COUNTS`.
+
+    `failed` are among the admitted.
+    """
 
     start: datetime
     admitted: int
-    refused: int
+    failed: int
+    minute_hits: int
+    day_hits: int
+    concurrent_hits: int
+    blocked_hits: int
+    other_hits: int
+
+    @property
+    def refused(self) -> int:
+        return sum(self[3:])
 
 
 class Series(NamedTuple):
@@ -55,11 +67,10 @@ def series_of(subject_id: str, now: int, *, live: bool = True) -> Series:
         minute = now // MINUTE_SECONDS
         unbooked = range(max(booked_until, minute - LONGEST_UNBOOKED) + 1, minute + 1)
         rows += _unbooked(counts_of(subject_id, unbooked))
-    sums = {name: {start: [0, 0] for start in starts} for name, starts in spans.items()}
-    for name, start, admitted, refused in rows:
+    sums = {name: {start: [0] * len(COUNTS) for start in starts} for name, starts in spans.items()}
+    for name, start, *counts in rows:
         if start in sums[name]:
-            sums[name][start][0] += admitted
-            sums[name][start][1] += refused
+            sums[name][start] = [before + n for before, n in zip(sums[name][start], counts, strict=True)]
     return Series(*([Point(start, *counts) for start, counts in points.items()] for points in sums.values()))
 
 
@@ -67,7 +78,8 @@ def _starts(last: datetime, length: timedelta, number: int) -> list[datetime]:
     return [last - length * before for before in reversed(range(number))]
 
 
-Row = tuple[str, datetime, int, int]  # series, start, admitted, refused
+# Series, start, and the counts in their order.
+Row = tuple[str, datetime, *tuple[int, ...]]
 
 
 def _booked(subject_id: str, spans: dict[str, list[datetime]]) -> tuple[int, list[Row]]:
@@ -81,11 +93,11 @@ def _booked(subject_id: str, spans: dict[str, list[datetime]]) -> tuple[int, lis
         .objects.of_subject(subject_id)
         .between(starts[0], starts[-1])
         .order_by()
-        .values_list(Value(name), "start", "admitted", REFUSED)
+        .values_list(Value(name), "start", *COUNTS)
         for name, starts in spans.items()
     )
     watermark = BookedUntil.objects.filter(bucket=bucket_of(subject_id)).values_list(
-        Value("watermark"), Cast(Value(None), DateTimeField()), "minute", Value(0)
+        Value("watermark"), Cast(Value(None), DateTimeField()), "minute", *[Value(0)] * (len(COUNTS) - 1)
     )
     booked_until, rows = 0, []
     for row in first.union(*others, watermark, all=True):
@@ -99,8 +111,9 @@ def _booked(subject_id: str, spans: dict[str, list[datetime]]) -> tuple[int, lis
 def _unbooked(counts: Counts) -> Iterator[Row]:
     for minute, outcomes in counts.items():
         start = minute_start(minute)
-        admitted = sum(n for (_, outcome), n in outcomes.items() if outcome == ADMITTED)
-        refused = sum(outcomes.values()) - admitted
-        yield "minutes", start, admitted, refused
-        yield "hours", hour_start(start), admitted, refused
-        yield "days", day_start(start), admitted, refused
+        sums = dict.fromkeys(COUNTS, 0)
+        for (_, outcome), n in outcomes.items():
+            sums[column_of(outcome)] += n
+        yield "minutes", start, *sums.values()
+        yield "hours", hour_start(start), *sums.values()
+        yield "days", day_start(start), *sums.values()

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from usage import routes
-from usage.limits.outcomes import ADMITTED, ELSEWHERE, HITS
+from usage.limits.outcomes import ADMITTED, ELSEWHERE, FAILED, HITS
 from usage.limits.store import limit_store
 
-_OUTCOMES = (ADMITTED, *HITS)
+_OUTCOMES = (ADMITTED, FAILED, *HITS)
 # Of the routes that aren't charged: the endpoint limit whose refusals are the subject's, not an address's …
 _UNCHARGED = (("entitlements", "entitlements"),)
 

@@ -59,6 +59,14 @@ SHORT = {
     "parallel": "Jobs running",
     "queued": "Jobs queued",
 }
+# How a number is counted, for whoever asks why.
+RULES = {
+    "day": "A day begins at midnight UTC, and then all of it is back. A refused request uses up none.",
+    "minute": "A minute begins on the clock, and then all of it is back. A refused request uses up none.",
+    "concurrent": "A place is free the moment a request has been answered.",
+    "parallel": "Counted for the account, over all of its keys. A place is free the moment a job ends.",
+    "queued": "Counted for the account, over all of its keys. A place is free the moment a job starts.",
+}
 ICONS = {
     "day": "calendar-stats",
     "minute": "clock",
@@ -94,6 +102,11 @@ def quota_unit(kind: str) -> str:
 @register.filter
 def quota_short(kind: str) -> str:
     return SHORT.get(kind, kind)
+
+
+@register.filter
+def quota_rule(kind: str) -> str:
+    return RULES.get(kind, "")
 
 
 @register.filter

@@ -76,7 +76,7 @@ def test_what_is_older_than_the_chart_is_left_out(driven_clock, valkey):
     UsageDay.objects.create(subject=SUBJECT, start=midnight - timedelta(days=29), day_hits=8, bucket=0)
     _, hours, days = series_of(SUBJECT, driven_clock.seconds)
     assert sum(point.admitted for point in hours) == 2
-    assert [(point.admitted, point.refused) for point in days if point[1:] != (0, 0)] == [(0, 8)]
+    assert [(point.admitted, point.refused) for point in days if any(point[1:])] == [(0, 8)]
 
 
 def test_it_takes_one_query(count, driven_clock, django_assert_num_queries):

@@ -1,0 +1,1 @@
+"""The panel's pages for customers: how their keys stand, what was refused, and the same as files."""
