@@ -1,4 +1,4 @@
-"""The sample accounts: one of staff, four customers, each with a key.
+"""The sample accounts: three of staff, each with another role, and four customers, each with a key.
 
 Passwords and the texts of keys can't be had from the database. The demo keeps its own in `VAR_DIR/demo.json`,
 for its owner's eyes alone, so that a second `up --demo` prints the same.
@@ -12,10 +12,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.db import transaction
+from django.utils import timezone
 
 from accounts import api_keys
 from accounts.models import ApiKey, Tier, User
+from koalapanel.demo import past
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +26,24 @@ class Sample:
     """An account to be made.
 
     `client` is how its sample traffic behaves (`koalapanel.demo.clients`); `minute` and `queued` are limits
-    of its key's own.
+    of its key's own. Without a `key_name` it has none, and `group` is the role on the staff pages.
     """
 
     email: str
     name: str
-    client: str
-    tier: str
-    key_name: str
+    client: str = ""
+    tier: str = "free"
+    key_name: str = ""
     minute: int | None = None
     queued: int | None = None
-    is_staff: bool = False
+    is_superuser: bool = False
+    group: str = ""
 
 
 SAMPLES = (
-    Sample("admin@example.com", "Ada, of the staff", "polite", "free", "try-out", is_staff=True),
+    Sample("admin@example.com", "Ada, of the staff", "polite", "free", "try-out", is_superuser=True),
+    Sample("sue@example.com", "Sue, who reactivates keys", group="Support"),
+    Sample("lionel@example.com", "Lionel, who edits limits", group="Limits"),
     Sample("polly@example.com", "Polly, who waits as told", "polite", "free", "web shop"),
     Sample("ben@example.com", "Ben, who comes in bursts", "bursty", "pro", "nightly batch", minute=60),
     Sample("harry@example.com", "Harry, who never waits", "hammering", "free", "prod"),
@@ -47,7 +53,7 @@ SAMPLES = (
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a person needs to try a sample account."""
+    """What a person needs to try a sample account. One of staff may have no key, and no client."""
 
     email: str
     password: str
@@ -56,18 +62,26 @@ class Credentials:
 
 
 def prepare() -> list[Credentials]:
-    """Make the sample accounts that are missing; the same credentials as ever for those that are there."""
+    """Make the sample accounts that are missing; the same credentials as ever for those that are there.
+
+    In a database in which nobody has been yet, they get a past as well.
+    """
     kept = _kept()
     with transaction.atomic():
+        is_new = not User.objects.exists() and not past.is_there()
         credentials = [_one(sample, kept.get(sample.email)) for sample in SAMPLES]
+        if is_new:
+            keys = {made.email: api_keys.find(made.key) for made in credentials if made.key}
+            past.write({email: key for email, key in keys.items() if key is not None}, timezone.now())
     _keep(credentials)
     return credentials
 
 
 def as_table(credentials: Sequence[Credentials], url: str) -> Iterator[str]:
-    """Lines to print: who can sign in where, and with which key."""
+    """Lines to print: who can sign in where, and with which key, or in which role."""
     rows = [("sign in at", "password", "key")]
-    rows += [(made.email, made.password, made.key) for made in credentials]
+    groups = {sample.email: f"({sample.group})" for sample in SAMPLES}
+    rows += [(made.email, made.password, made.key or groups[made.email]) for made in credentials]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     yield f"sample accounts of {url}"
     for row in rows:
@@ -75,8 +89,8 @@ def as_table(credentials: Sequence[Credentials], url: str) -> Iterator[str]:
 
 
 def kept_credentials() -> list[Credentials]:
-    """What the last `prepare()` made, for the sample clients."""
-    return list(_kept().values())
+    """What the last `prepare()` made, for the sample clients: of accounts that have one."""
+    return [made for made in _kept().values() if made.client]
 
 
 def _one(sample: Sample, kept: Credentials | None) -> Credentials:
@@ -85,12 +99,20 @@ def _one(sample: Sample, kept: Credentials | None) -> Credentials:
     user = User.objects.filter(email=sample.email).first()
     if user is None:
         user = User.objects.create_user(
-            sample.email, password, name=sample.name, is_staff=sample.is_staff, is_superuser=sample.is_staff
+            sample.email,
+            password,
+            name=sample.name,
+            is_staff=sample.is_superuser or bool(sample.group),
+            is_superuser=sample.is_superuser,
         )
+        if sample.group:
+            user.groups.add(Group.objects.get(name=sample.group))
     elif kept is None:
         user.set_password(password)
         user.save(update_fields=["password"])
     user.vouch_for_address()  # nobody reads mail for example.com
+    if not sample.key_name:
+        return Credentials(sample.email, password, "", "")
     if kept and _is_owned_by(user, kept.key):
         return kept
     tier = Tier.objects.get(slug=sample.tier)
