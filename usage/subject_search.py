@@ -95,15 +95,24 @@ def _fitting(text: str) -> tuple[Q, bool]:
         return Q(pk=int(key_id[1])), False
     if text.startswith(PREFIX):
         return _started_with(text), False
-    # Addresses are kept in small letters.
-    emails = User.objects.filter(email__contains=text.lower()).order_by().values_list("pk", flat=True)
-    owners = list(emails[: MOST_OWNERS + 1])
+    owners = _owners(text.lower())
     fitting = Q(owner__in=owners[:MOST_OWNERS])
     if "@" not in text:
         fitting |= Q(name__icontains=text)
         if _REST_OF_START.fullmatch(text):
             fitting |= _started_with(f"{PREFIX}{text}")
     return fitting, len(owners) > MOST_OWNERS
+
+
+def _owners(text: str) -> list[int]:
+    """Accounts by a part of their address, which is kept in small letters; one more than are looked through.
+
+    What is typed from its beginning past the @ is looked up in an index first.
+    """
+    users = User.objects.order_by().values_list("pk", flat=True)
+    if text.find("@") > 0 and (known := list(users.filter(email__startswith=text)[: MOST_OWNERS + 1])):
+        return known
+    return list(users.filter(email__contains=text)[: MOST_OWNERS + 1])
 
 
 def _started_with(start: str) -> Q:

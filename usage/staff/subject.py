@@ -52,7 +52,6 @@ def subject(request: StaffRequest, subject_id: str) -> HttpResponse:
         "admitted": sum(hour.admitted for hour in hours),
         "refused": sum(hour.refused for hour in hours),
         "entries": told(record.entries) if request.user.has_perm("accounts.view_auditentry") else None,
-        "admin_url": _admin_url(record),
     }
     return render(request, "staff/subject.html", context)
 
@@ -85,6 +84,7 @@ def _live(record: Record) -> dict[str, Any]:
         "status": status,
         "sentence": SENTENCES.get(status.name, status.sentence),
         "most_leases": LEASES_SHOWN,
+        "admin_url": _admin_url(record),
     }
 
 

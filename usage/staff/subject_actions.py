@@ -244,11 +244,12 @@ def _counted(record: Record) -> dict[str, str]:
         count = limits[kind].used
         return "unknown" if count is None else f"{count:,} used"
 
+    struck = "unknown" if strikes is None else f"{strikes} strike{'' if strikes == 1 else 's'}"
     refusals = "" if record.counters is None else f", {record.counters.refusals:,} refused in this minute"
     return {
         MINUTE: f"Requests of this minute ({used(MINUTE)})",
         DAY: f"Requests of this UTC day ({used(DAY)})",
-        STRIKES: f"Strikes and the warning ({'unknown' if strikes is None else strikes}{refusals})",
+        STRIKES: f"Strikes and the warning ({struck}{refusals})",
     }
 
 
