@@ -6,6 +6,7 @@ summed up anew, and the bucket's watermark moves. Run twice, at once, or killed 
 gives the same rows. Nothing is taken out of the store: what is booked leaves by its time to live.
 """
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -39,6 +40,8 @@ NEWS = timedelta(hours=1)
 _ROWS = 1000
 _COLUMN = {name: place for place, name in enumerate(COUNTS)}
 _UNPRINTABLE = dict.fromkeys([*range(32), *range(127, 160)])
+_TOLD = re.compile(r"\n([0-9]{1,15})\n([0-9]{1,15})\Z")
+_LARGEST = 2**31 - 1
 _ADDRESS, _USER_AGENT = 45, 200  # characters that the columns of `RateHit` take
 
 
@@ -126,8 +129,32 @@ class _Hit(NamedTuple):
     kind: str
     route: str
     number: int
-    address: str
-    user_agent: str
+    sample: "_Sample"
+
+
+class _Sample(NamedTuple):
+    """Who sent one of a hit's requests; of one that came too early also what it was told and what it did."""
+
+    address: str = ""
+    user_agent: str = ""
+    told_seconds: int | None = None
+    waited_ms: int | None = None
+
+    @classmethod
+    def read(cls, text: str) -> "_Sample":
+        """The lines that `tally.lua` keeps. (Those written by older processes are two.)"""
+        who, told = text, _TOLD.search(text)
+        if told is not None:
+            who = text[: told.start()]
+        address, _, agent = who.partition("\n")
+        sample = cls(_text(address, _ADDRESS), _text(agent, _USER_AGENT))
+        if told is None:
+            return sample
+        return sample._replace(told_seconds=_number(told[1]), waited_ms=_number(told[2]))
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.address or self.user_agent)
 
 
 # A minute's start -> subject -> counts in the order of COUNTS
@@ -151,19 +178,19 @@ def _read(store: LimitStore, portion: _Portion) -> tuple[_Usage, list[_Hit]]:
                 counts[subject] = [0] * len(COUNTS)
             counts[subject][_COLUMN[column_of(outcome)]] += n
             if outcome not in (ADMITTED, FAILED):
-                address, _, user_agent = sampled.get(field, "").partition("\n")
-                hits.append(
-                    _Hit(
-                        *(subject, start, outcome, route, n),
-                        *(_text(address, _ADDRESS), _text(user_agent, _USER_AGENT)),
-                    )
-                )
+                sample = _Sample.read(sampled.get(field, ""))
+                hits.append(_Hit(subject, start, outcome, route, n, sample))
     return rows, hits
 
 
 def _text(sent: str, longest: int) -> str:
     """What a client sent, as a column takes it: without control characters, of which SQL knows no NUL."""
     return sent.translate(_UNPRINTABLE)[:longest]
+
+
+def _number(text: str) -> int:
+    """As much of it as a column takes: some weeks, in milliseconds."""
+    return min(int(text), _LARGEST)
 
 
 def _write_minutes(usage: _Usage) -> int:
@@ -178,28 +205,29 @@ def _write_minutes(usage: _Usage) -> int:
 
 def _without_who_left(hits: list[_Hit]) -> list[_Hit]:
     """The hits, without samples of keys whose account was deleted since (`usage.closed_accounts`)."""
-    ids = {key_id_of(hit.subject) for hit in hits if hit.address or hit.user_agent}
+    ids = {key_id_of(hit.subject) for hit in hits if hit.sample.is_known}
     sampled = {key_id for key_id in ids if key_id is not None}
     if not sampled:
         return hits
     gone = sampled - set(ApiKey.objects.filter(pk__in=sampled).values_list("pk", flat=True))
-    return [
-        hit._replace(address="", user_agent="") if key_id_of(hit.subject) in gone else hit for hit in hits
-    ]
+    return [hit._replace(sample=_Sample()) if key_id_of(hit.subject) in gone else hit for hit in hits]
 
 
 def _write_hits(hits: list[_Hit]) -> int:
-    samples = ["address", "user_agent"]
+    who, how_long = ["address", "user_agent"], ["told_seconds", "waited_ms"]
     # Apart, so that a hit whose sample is gone keeps the one that its row has.
     for some, updates in (
-        ([hit for hit in hits if hit.address or hit.user_agent], ["count", *samples]),
-        ([hit for hit in hits if not (hit.address or hit.user_agent)], ["count"]),
+        ([hit for hit in hits if hit.sample.is_known], ["count", *who, *how_long]),
+        ([hit for hit in hits if not hit.sample.is_known], ["count"]),
     ):
         rows = [
-            ((hit.subject, hit.minute, hit.kind, hit.route, hit.address, hit.user_agent), [hit.number])
+            (
+                (hit.subject, hit.minute, hit.kind, hit.route, hit.sample.address, hit.sample.user_agent),
+                [hit.number, hit.sample.told_seconds, hit.sample.waited_ms],
+            )
             for hit in some
         ]
-        _upsert(RateHit, ["subject", "minute", "kind", "route"], samples, ["count"], rows, updates)
+        _upsert(RateHit, ["subject", "minute", "kind", "route"], who, ["count", *how_long], rows, updates)
     return len(hits)
 
 
@@ -208,7 +236,7 @@ def _upsert(
     unique: Sequence[str],
     others: Sequence[str],
     numbers: Sequence[str],
-    rows: Sequence[tuple[Sequence[str | datetime], Sequence[int]]],
+    rows: Sequence[tuple[Sequence[str | datetime], Sequence[int | None]]],
     updates: Sequence[str],
 ) -> None:
     """Insert rows, or update those that are there.
@@ -224,11 +252,15 @@ def _upsert(
         some = rows[first : first + _ROWS]
         sql = (
             f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES "  # noqa: S608 (names of our own)
-            + ", ".join([values.format(", ".join(map(str, integers))) for _, integers in some])
+            + ", ".join([values.format(", ".join(map(_literal, integers))) for _, integers in some])
             + f" ON CONFLICT ({conflict}) DO UPDATE SET {_excluded(updates)}"
         )
         with connection.cursor() as cursor:
             cursor.execute(sql, [_parameter(value) for given, _ in some for value in given])
+
+
+def _literal(number: int | None) -> str:
+    return "NULL" if number is None else str(number)
 
 
 def _sum_up(

@@ -23,6 +23,7 @@ from usage.escalation import following, recording
 from usage.guard import answers
 from usage.guard.known_blocks import KnownBlocks
 from usage.guard.known_subjects import KnownSubjects
+from usage.guard.last_refusals import Hurry, LastRefusals
 from usage.guard.late_settlements import LateSettlements
 from usage.guard.local_hits import local_hits
 from usage.guard.presented_key import presented_key
@@ -77,6 +78,7 @@ class Guard:
         self._known = known
         self._blocks = KnownBlocks()
         self._shares = LocalShares()
+        self._refusals = LastRefusals()
         self._hits = local_hits()
         self._used = used_secrets()
         self._late = LateSettlements(self._store)
@@ -105,8 +107,7 @@ class Guard:
             block = self._blocks.recall(subject.id)
             if block is not None:
                 self._used.note(subject.secret_id, block.now)
-                self._count(request, subject, block.outcome, block.now)
-                return self._refuse(request, subject, block)
+                return self._refuse_known(request, subject, block)
         lease = self._store.new_lease() if route.charged else None
         try:
             decision = self._store.decide(subject, route.name, lease)
@@ -134,7 +135,7 @@ class Guard:
         if decision.verdict is Verdict.BLOCKED:
             self._blocks.remember(subject.id, decision)
         hit = (subject.id, decision.now // MINUTE_SECONDS, route.name, decision.outcome)
-        self._hits.sample(hit, request.environ)
+        self._hits.sample(hit, request.environ, self._hurry(subject, decision))
         return self._refuse(request, subject, decision)
 
     def headers_of(self, admission: Admission, environ: Mapping[str, Any]) -> Mapping[str, str]:
@@ -182,6 +183,14 @@ class Guard:
         except LimitStoreDown as error:
             self._lost(error)
             self._late.add(settlement)
+
+    def _refuse_known(self, request: Request, subject: Subject, block: Decision) -> Refusal:
+        """A block that this process knows of: the store hears later that it was met."""
+        self._count(request, subject, block.outcome, block.now, self._hurry(subject, block))
+        return self._refuse(request, subject, block)
+
+    def _hurry(self, subject: Subject, decision: Decision) -> Hurry | None:
+        return self._refusals.note(subject.id, decision.outcome, decision.retry_after or 0)
 
     def _refuse(self, request: Request, subject: Subject, decision: Decision) -> Refusal:
         return answers.over_limit(request.route, request.accept, subject, decision, self._store.ladder)
@@ -235,14 +244,14 @@ class Guard:
             return Admission(route, subject, headers.of_limits(subject.limits), None)
         block = self._blocks.recall(subject.id, math.inf)
         if block is not None:
-            self._count(request, subject, block.outcome, block.now)
-            return self._refuse(request, subject, block)
+            return self._refuse_known(request, subject, block)
         if not route.starts_job:
             retry_after = self._shares.take(subject)
             if retry_after is None:
                 self._count(request, subject, ADMITTED)
                 return Admission(route, subject, headers.of_limits(subject.limits), None)
-            self._count(request, subject, Kind.MINUTE)
+            hurry = self._refusals.note(subject.id, Kind.MINUTE, retry_after)
+            self._count(request, subject, Kind.MINUTE, hurry=hurry)
             return answers.over_share(route, request.accept, subject, retry_after)
         self._count(request, subject, UNAVAILABLE)
         return answers.limits_unavailable(route, request.accept, subject)
@@ -253,10 +262,17 @@ class Guard:
         if not self._store.breaker.is_open:
             self._complain("The limit store did not answer", error)
 
-    def _count(self, request: Request, subject: Subject, outcome: str, now: float | None = None) -> None:
+    def _count(
+        self,
+        request: Request,
+        subject: Subject,
+        outcome: str,
+        now: float | None = None,
+        hurry: Hurry | None = None,
+    ) -> None:
         """What the store doesn't hear of from this request. `now` is in Unix seconds."""
         minute = int(time.time() if now is None else now) // MINUTE_SECONDS
-        self._hits.count((subject.id, minute, request.route.name, outcome), request.environ)
+        self._hits.count((subject.id, minute, request.route.name, outcome), request.environ, hurry)
 
     def _complain(self, what: str, error: Exception) -> None:
         """Log, but not for every request while it lasts."""

@@ -19,6 +19,7 @@ import redis
 
 from accounts.client_address import client_address
 from usage.guard import process_end
+from usage.guard.last_refusals import Hurry
 from usage.limits.store import LimitStore, limit_store
 from usage.limits.upkeep import TALLIES_AT_A_TIME, Tally, tally
 from usage.subjects import bucket_of
@@ -33,6 +34,9 @@ SAMPLES_REMEMBERED = 20_000
 LONGEST_AGENT = 200
 
 Hit = tuple[str, int, str, str]  # subject, Unix minute, route, outcome
+
+
+_PATIENT = 2**63  # milliseconds: of a sample that came when it might
 
 
 class Companion(Protocol):
@@ -58,37 +62,44 @@ class LocalHits:
         self._flushing = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_ending = False
-        self._waiting: dict[Hit, tuple[int, str]] = {}
+        # How many, the sample of one of them, and how long that one waited.
+        self._waiting: dict[Hit, tuple[int, str, int]] = {}
         self._batches: list[tuple[str, int, list[Tally]]] = []
-        self._sampled: set[Hit] = set()
+        self._sampled: dict[Hit, int] = {}  # and how long the sample waited
         self._lost = 0
         self._name = os.urandom(6).hex()
         self._numbers = itertools.count()
 
-    def count(self, hit: Hit, environ: Mapping[str, Any]) -> None:
-        """A request was refused here, and nobody else knows of it."""
+    def count(self, hit: Hit, environ: Mapping[str, Any], hurry: Hurry | None = None) -> None:
+        """A request was refused here, and nobody else knows of it. `hurry`: it should not have come yet."""
         with self._lock:
             waiting = self._waiting.get(hit)
             if waiting is not None:
-                self._waiting[hit] = (waiting[0] + 1, waiting[1])
+                hits, sample, waited = waiting
+                if hurry is not None and hurry.waited_ms < waited:
+                    sample, waited = _sample(environ, hurry), hurry.waited_ms
+                self._waiting[hit] = (hits + 1, sample, waited)
             elif len(self._waiting) < CAPACITY:
-                self._waiting[hit] = (1, _sample(environ))
+                self._waiting[hit] = (1, _sample(environ, hurry), _waited(hurry))
             else:
                 self._lost += 1
         self.begin()
         if self._is_ending:
             self.flush()
 
-    def sample(self, hit: Hit, environ: Mapping[str, Any]) -> None:
-        """The store refused a request and counted it; it is told whose it was once per hit."""
-        if hit in self._sampled:  # without the lock: this runs for every refusal
+    def sample(self, hit: Hit, environ: Mapping[str, Any], hurry: Hurry | None = None) -> None:
+        """The store refused a request and counted it; it is told whose it was once per hit, and again when
+        one came that had waited for less."""
+        sampled = self._sampled.get(hit)  # without the lock: this runs for every refusal
+        if sampled is not None and (hurry is None or hurry.waited_ms >= sampled):
             return
         with self._lock:
             if len(self._sampled) >= SAMPLES_REMEMBERED:
                 self._sampled.clear()
-            self._sampled.add(hit)
-            if hit not in self._waiting and len(self._waiting) < CAPACITY:
-                self._waiting[hit] = (0, _sample(environ))
+            self._sampled[hit] = _waited(hurry)
+            if hit in self._waiting or len(self._waiting) < CAPACITY:
+                hits = self._waiting[hit][0] if hit in self._waiting else 0
+                self._waiting[hit] = (hits, _sample(environ, hurry), _waited(hurry))
         self.begin()
 
     def bring_along(self, companion: Companion) -> None:
@@ -112,7 +123,7 @@ class LocalHits:
         if self.flush():
             return
         left = sum(one.hits for _, _, tallies in self._batches for one in tallies)
-        if left := left + sum(hits for hits, _ in list(self._waiting.values())):
+        if left := left + sum(hits for hits, _, _ in list(self._waiting.values())):
             logger.error("%d hits are lost: the limit store was away when this process ended", left)
 
     def _take_waiting(self) -> bool:
@@ -123,7 +134,7 @@ class LocalHits:
         if lost:
             logger.error("%d hits were not counted: the limit store was away for too long", lost)
         by_bucket: dict[int, list[Tally]] = {}
-        for (subject, minute, route, outcome), (hits, sample) in waiting.items():
+        for (subject, minute, route, outcome), (hits, sample, _) in waiting.items():
             by_bucket.setdefault(bucket_of(subject), []).append(
                 Tally(subject, minute, route, outcome, hits, sample)
             )
@@ -157,11 +168,17 @@ class LocalHits:
             one.end()
 
 
-def _sample(environ: Mapping[str, Any]) -> str:
-    """Address, newline, user agent. A header's newline can't reach us; WSGI gives its bytes as Latin-1."""
+def _waited(hurry: Hurry | None) -> int:
+    return _PATIENT if hurry is None else hurry.waited_ms
+
+
+def _sample(environ: Mapping[str, Any], hurry: Hurry | None) -> str:
+    """Lines: address, user agent; of a request that should have waited also what it was told, in seconds, and
+    how long it did, in milliseconds. WSGI gives a header's bytes as Latin-1."""
     header: str = environ.get("HTTP_USER_AGENT", "")[: 4 * LONGEST_AGENT]
-    agent = header.encode("latin-1", "replace").decode("utf-8", "replace")
-    return f"{client_address(environ)}\n{agent[:LONGEST_AGENT]}"
+    agent = header.encode("latin-1", "replace").decode("utf-8", "replace").replace("\n", " ")
+    told = "" if hurry is None else f"\n{hurry.told}\n{hurry.waited_ms}"
+    return f"{client_address(environ)}\n{agent[:LONGEST_AGENT]}{told}"
 
 
 @cache

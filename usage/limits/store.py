@@ -278,7 +278,8 @@ class LimitStore:
         }
 
     def samples_of_bucket(self, bucket: int, minutes: Iterable[int]) -> dict[int, dict[tuple[str, ...], str]]:
-        """Who was refused, by Unix minute: (subject id, route, outcome) -> "address\\nuser agent" of one.
+        """Who was refused, by Unix minute: (subject id, route, outcome) -> the sample of one, as `tally.lua`
+        has it.
 
         What a client sent is in there, as text. Raises `redis.RedisError`.
         """

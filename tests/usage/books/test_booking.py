@@ -201,6 +201,23 @@ class TestSamples:
         row = self.book(driven_clock)
         assert (row.address, row.user_agent) == kept
 
+    @pytest.mark.parametrize(
+        ("sample", "kept"),
+        [
+            (b"192.0.2.7\ncurl\n34\n200", ("192.0.2.7", "curl", 34, 200)),
+            (b"192.0.2.7\n\n34\n0", ("192.0.2.7", "", 34, 0)),
+            (b"192.0.2.7\ncurl\n31622400\n31622399000", ("192.0.2.7", "curl", 31622400, 2**31 - 1)),
+            (b"192.0.2.7\ncurl", ("192.0.2.7", "curl", None, None)),
+            (b"192.0.2.7\ncurl\n34", ("192.0.2.7", "curl34", None, None)),
+            (b"192.0.2.7\ncurl\nsoon\nlater", ("192.0.2.7", "curlsoonlater", None, None)),
+        ],
+    )
+    def test_who_came_too_early_is_booked_with_what_they_were_told(self, count, driven_clock, sample, kept):
+        """The last lines of a sample, which those of older processes don't have."""
+        count("ip:192.0.2.7", minute=2, sample=sample)
+        row = self.book(driven_clock)
+        assert (row.address, row.user_agent, row.told_seconds, row.waited_ms) == kept
+
     def test_a_sample_that_is_gone_takes_nothing_from_the_row(self, count, driven_clock, valkey):
         count("ip:192.0.2.7", minute=2, sample="192.0.2.7\ncurl")
         self.book(driven_clock)

@@ -11,6 +11,7 @@ import redis
 from tests.proxy import Proxy, drop, pass_on
 from usage.books.booking import _text
 from usage.guard import local_hits, process_end
+from usage.guard.last_refusals import Hurry
 from usage.guard.local_hits import LocalHits
 from usage.limits.store import LimitStore, limit_store
 from usage.subjects import bucket_of
@@ -237,6 +238,49 @@ def test_a_sample_is_brought_once_in_a_process(hits, minute, valkey):
         hits.sample(blocked(minute, outcome="minute"), GUEST)
         hits.flush()
     assert len(valkey.keys("kp1:*:done:*")) == 1
+
+
+def test_the_sample_is_of_the_request_that_waited_for_the_least(hits, minute):
+    for agent, hurry in (
+        ("patient", None),
+        ("hasty", Hurry(34, 900)),
+        ("hastier", Hurry(34, 200)),
+        ("hasty again", Hurry(34, 500)),
+        ("patient again", None),
+    ):
+        hits.sample(blocked(minute, outcome="minute"), {**GUEST, "HTTP_USER_AGENT": agent}, hurry)
+        hits.count(blocked(minute), {**GUEST, "HTTP_USER_AGENT": agent}, hurry)
+    hits.flush()
+    kept = "203.0.113.7\nhastier\n34\n200"
+    assert sampled(minute) == {("convert", "minute"): kept, ("convert", "blocked"): kept}
+    assert counted(minute) == {("convert", "blocked"): 5}
+
+
+def test_so_it_is_whichever_process_brings_it_and_whenever(hits, minute):
+    others = LocalHits(limit_store())
+    for process, agent, hurry in (
+        (hits, "patient", None),
+        (others, "hasty", Hurry(34, 900)),
+        (hits, "hastier", Hurry(34, 200)),
+        (others, "hasty again", Hurry(34, 500)),
+        (others, "patient again", None),
+    ):
+        process.sample(blocked(minute, outcome="minute"), {**GUEST, "HTTP_USER_AGENT": agent}, hurry)
+        process.flush()
+    assert sampled(minute) == {("convert", "minute"): "203.0.113.7\nhastier\n34\n200"}
+
+
+def test_a_sample_that_comes_too_late_is_none_of_another_minutes(hits, minute, driven_clock):
+    hits.sample(blocked(minute, outcome="minute"), GUEST, Hurry(34, 200))
+    driven_clock.advance(120)
+    hits.flush()
+    assert (sampled(minute), sampled(minute + 2)) == ({}, {})
+
+
+def test_no_client_can_claim_a_wait_by_its_name(hits, minute):
+    hits.count(blocked(minute), {**GUEST, "HTTP_USER_AGENT": "curl\n34\n1"})
+    hits.flush()
+    assert sampled(minute) == {("convert", "blocked"): "203.0.113.7\ncurl 34 1"}
 
 
 def test_behind_a_trusted_proxy_the_sample_has_the_clients_address(hits, minute, settings):
