@@ -2,7 +2,7 @@
 
 from accounts.models import ApiKey
 from tests.pages import Page
-from usage.models import EscalationEvent, ReactivationRequest, Replay
+from usage.models import EscalationEvent, Replay
 from usage.subjects import key_subject_id
 
 
@@ -16,7 +16,6 @@ def places_of(key: ApiKey) -> dict[str, object]:
         "tier": key.tier.slug,
         "limit": "login",
         "subject": key_subject_id(key.pk),
-        "request": _pk(ReactivationRequest.objects.waiting().first()),
         "replay": _pk(Replay.objects.first()),
     }
     return {name: place for name, place in found.items() if place is not None}
@@ -30,5 +29,5 @@ def address_of(page: Page, places: dict[str, object]) -> str | None:
         return None
 
 
-def _pk(row: EscalationEvent | ReactivationRequest | Replay | None) -> int | None:
+def _pk(row: EscalationEvent | Replay | None) -> int | None:
     return None if row is None else row.pk

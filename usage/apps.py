@@ -14,6 +14,7 @@ class UsageConfig(AppConfig):
             key_notices,  # noqa: F401  (likewise)
             task_runs,  # noqa: F401  (likewise)
         )
+        from usage.blocks import revoked  # noqa: F401  (likewise)
         from usage.escalation.memory import SqlMemory
         from usage.limits.store import limit_store
         from usage.mail.outbox import OUTBOX

@@ -9,6 +9,7 @@ urlpatterns = [
     path("", usage.usage, name="usage"),
     path("usage/", RedirectView.as_view(pattern_name="usage", query_string=True)),
     path("staff/", include("usage.staff.urls")),
+    path("usage/", include("usage.blocks.urls")),
     path("usage/hits/", hits.hits, name="hits"),
     path("usage/hits.csv", exports.hits, name="hits_csv"),
     path("usage/requests.csv", exports.requests, name="requests_csv"),

@@ -38,7 +38,7 @@ def status_of(key: ApiKey, facts: KeyFacts | None, rotating_until: datetime | No
             "suspended",
             "Suspended",
             "full",
-            "Its requests are refused until a person reactivates it. Its usage page says why.",
+            "Its requests are refused until a person reactivates it.",
         )
     if key.expires_at is not None and key.expires_at <= now:
         return Status(

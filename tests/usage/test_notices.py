@@ -138,7 +138,7 @@ class TestWhatAnEmailSays:
                 [
                     "status 403 until a person reactivates it",
                     "30 requests served and 270 refused",
-                    "reply to this email to ask for the key's reactivation",
+                    "ask for the key's reactivation on the page below",
                     "Retry-After",
                 ],
             ),

@@ -145,14 +145,20 @@ def strikes_among(
     return counted, forgiven
 
 
-def reconstruct(climbs: Sequence[Climb], ladder: Ladder, now: datetime) -> list[Reconstruction]:
-    """Of some steps up of one subject, in their order: four queries, however many they are, and one round
-    trip to the limit store for what isn't booked yet."""
+def booked_until(subject: str) -> int:
+    """The last Unix minute of the subject that is in the books; what is newer has the limit store."""
+    bucket = BookedUntil.objects.filter(bucket=bucket_of(subject))
+    return bucket.values_list("minute", flat=True).first() or 0
+
+
+def reconstruct(climbs: Sequence[Climb], ladder: Ladder, now: datetime, booked: int) -> list[Reconstruction]:
+    """Of some steps up of one subject, in their order: three queries, however many they are, and one round
+    trip to the limit store for what isn't `booked` yet."""
     if not climbs:
         return []
     subject = climbs[0].event.subject
     windows = [_window(climb) for climb in climbs]
-    minutes = _minutes_of(subject, windows, now)
+    minutes = _minutes_of(subject, windows, now, booked)
     found = [_strikes_of(climb, minutes, ladder) for climb in climbs]
     shown = {minute for struck, _ in found for minute in struck[-SHOWN:]}
     _add_parts(subject, minutes, shown)
@@ -167,8 +173,8 @@ def reconstruct(climbs: Sequence[Climb], ladder: Ladder, now: datetime) -> list[
     ]
 
 
-def refused_during(event: EscalationEvent, end: datetime, now: datetime) -> Refused:
-    """What met the block that began with `event` and ends at `end`: two queries, one round trip."""
+def refused_during(event: EscalationEvent, end: datetime, now: datetime, booked: int) -> Refused:
+    """What met the block that began with `event` and ends at `end`: one query, one round trip."""
     last = min(end, event.at + LONGEST_BLOCK, now)
     rows = list(
         RateHit.objects.of_subject(event.subject)
@@ -179,7 +185,7 @@ def refused_during(event: EscalationEvent, end: datetime, now: datetime) -> Refu
     )
     count: int = rows[0].total if rows else 0  # type: ignore[attr-defined]
     hastiest = _part(rows[0]) if rows else None
-    counts = _unbooked(event.subject, event.at, last, now)
+    counts = _unbooked(event.subject, event.at, last, now, booked)
     count += sum(
         n
         for of_minute in counts.values()
@@ -199,7 +205,7 @@ def _window(climb: Climb) -> tuple[datetime, datetime]:
 
 
 def _minutes_of(
-    subject: str, windows: Sequence[tuple[datetime, datetime]], now: datetime
+    subject: str, windows: Sequence[tuple[datetime, datetime]], now: datetime, booked: int
 ) -> dict[int, _Minute]:
     """Every minute of the windows in which a request was refused that may strike."""
     minutes: dict[int, _Minute] = {}
@@ -222,7 +228,7 @@ def _minutes_of(
     for at, admitted, by_minute, by_day in rows:
         minutes[_number(at)] = _Minute(admitted, by_minute + by_day)
     first, last = windows[0][0], max(last for _, last in windows)
-    for minute, counts in _unbooked(subject, first, last, now).items():
+    for minute, counts in _unbooked(subject, first, last, now, booked).items():
         parts = [
             Part(minute_start(minute), route, outcome, n)
             for (route, outcome), n in sorted(counts.items())
@@ -283,13 +289,12 @@ def _add_parts(subject: str, minutes: dict[int, _Minute], shown: set[int]) -> No
             minutes[minute] = _Minute(None, sum(part.number for part in parts), parts)
 
 
-def _unbooked(subject: str, first: datetime, last: datetime, now: datetime) -> Counts:
+def _unbooked(subject: str, first: datetime, last: datetime, now: datetime, booked: int) -> Counts:
     """What the limit store has of a span and the books don't yet; nothing while it can't be asked."""
     oldest = _number(now) - UNBOOKED_MINUTES
     if _number(last) <= oldest:
         return {}
-    watermark = BookedUntil.objects.filter(bucket=bucket_of(subject)).values_list("minute", flat=True).first()
-    missing = range(max(watermark or 0, _number(first) - 1, oldest) + 1, _number(last) + 1)
+    missing = range(max(booked, _number(first) - 1, oldest) + 1, _number(last) + 1)
     try:
         return counts_of(subject, missing) if missing else {}
     except redis.RedisError:

@@ -15,6 +15,7 @@ class Happening:
     """One change: when, what in a few words, why in a sentence, by whom ("staff" or "the ladder").
 
     `kind` is for a sign beside the words: `cooldown`, `block`, `suspension`, `ease` or `reactivation`.
+    `block` is the number of the page that a block or suspension has.
     """
 
     at: datetime
@@ -22,20 +23,22 @@ class Happening:
     what: str
     why: str
     by: str
+    block: int | None = None
 
 
 def in_words(event: EscalationEvent, ladder: Ladder) -> Happening:
     """`ladder` lends its names as they are today; an event remembers numbers."""
     match Cause(event.cause):
         case Cause.STRIKES:
-            return Happening(event.at, _kind(event), _what_struck(event), why_it_struck(event), "the ladder")
+            why = why_it_struck(event)
+            return Happening(event.at, _kind(event), _what_struck(event), why, "the ladder", event.pk)
         case Cause.DECAY:
             name = ladder.steps[event.after].name
             drops = event.before - max(event.after, COOLDOWN - 1)
             clean = span(drops * ladder.decay_seconds).replace(" ", " clean ", 1)
             return Happening(event.at, "ease", f"Dropped to {name}", f"After {clean}.", "the ladder")
         case Cause.SUSPENDED:
-            return Happening(event.at, "suspension", "Suspended by staff", event.reason, "staff")
+            return Happening(event.at, "suspension", "Suspended by staff", event.reason, "staff", event.pk)
         case Cause.REACTIVATED:
             how = f"on probation, tier {event.after} remembered" if event.after else "with a clean slate"
             return Happening(event.at, "reactivation", f"Reactivated {how}", event.reason, "staff")

@@ -18,12 +18,12 @@ from accounts.models import ApiKey, User
 from accounts.snapshots import difference
 from usage import notices
 from usage.escalation.following import follow_changes
-from usage.escalation.ladder import GUEST_PREFIX, SUSPENDED, Cause
+from usage.escalation.ladder import GUEST_PREFIX, SUSPENDED, Cause, Ladder
 from usage.escalation.policy import read_ladder
 from usage.escalation.recording import follow_status, locked_state
 from usage.limits import upkeep
 from usage.limits.store import LimitStore, limit_store
-from usage.models import EscalationEvent, EscalationState, Notice
+from usage.models import EscalationEvent, EscalationState, Notice, ReactivationRequest
 from usage.spans import time_of
 from usage.subjects import key_subject_id
 
@@ -66,26 +66,31 @@ def reactivate(key: ApiKey, *, by: User | None, reason: str, clean: bool = False
     with contextlib.suppress(redis.RedisError):
         follow_changes(limit_store())  # a block may be seconds old, and not in SQL yet
     with transaction.atomic():
-        key = ApiKey.objects.select_for_update().get(pk=key.pk)
-        if key.status == ApiKey.Status.REVOKED:
-            raise NotPossible("This key is revoked, and stays so. Issue a new one.")
-        state = locked_state(key_subject_id(key.pk), key)
-        is_suspended = key.status == ApiKey.Status.SUSPENDED or state.escalation == SUSPENDED
-        if not is_suspended and not (state.until and state.until > _now()):
-            raise NotPossible("This key is neither suspended nor blocked: there is nothing to lift.")
-        escalation = 0 if clean else ladder.on_probation(state.escalation or SUSPENDED)
-        event = _order(state.subject, key, Cause.REACTIVATED, escalation, ladder.grace_seconds, by, reason)
-        notices.owe(
-            Notice.Kind.REACTIVATION,
-            key,
-            f"reactivation:{event.event_id}",
-            {
-                "on_probation": not clean,
-                "reason": reason,
-                "grace_seconds": ladder.grace_seconds,
-                "escalation": escalation,
-            },
-        )
+        return let_go(ApiKey.objects.select_for_update().get(pk=key.pk), ladder, by, reason, clean)
+
+
+def let_go(key: ApiKey, ladder: Ladder, by: User | None, reason: str, clean: bool) -> int:
+    """As `reactivate`, for a key that the caller's transaction has locked."""
+    if key.status == ApiKey.Status.REVOKED:
+        raise NotPossible("This key is revoked, and stays so. Issue a new one.")
+    state = locked_state(key_subject_id(key.pk), key)
+    is_suspended = key.status == ApiKey.Status.SUSPENDED or state.escalation == SUSPENDED
+    if not is_suspended and not (state.until and state.until > _now()):
+        raise NotPossible("This key is neither suspended nor blocked: there is nothing to lift.")
+    escalation = 0 if clean else ladder.on_probation(state.escalation or SUSPENDED)
+    event = _order(state.subject, key, Cause.REACTIVATED, escalation, ladder.grace_seconds, by, reason)
+    answer_whoever_asked(key, ReactivationRequest.Status.REACTIVATED, by, reason)
+    notices.owe(
+        Notice.Kind.REACTIVATION,
+        key,
+        f"reactivation:{event.event_id}",
+        {
+            "on_probation": not clean,
+            "reason": reason,
+            "grace_seconds": ladder.grace_seconds,
+            "escalation": escalation,
+        },
+    )
     return escalation
 
 
@@ -105,6 +110,27 @@ def lift(network: str, *, by: User | None, reason: str, clean: bool = False) -> 
         escalation = 0 if clean else ladder.on_probation(state.escalation)
         _order(state.subject, None, Cause.REACTIVATED, escalation, ladder.grace_seconds, by, reason)
     return escalation
+
+
+def keep_suspended(key: ApiKey, by: User, reason: str) -> None:
+    """Answer a request with no, for a key that the caller's transaction has locked; its owner may ask again.
+
+    Raises `NotPossible`.
+    """
+    reason = _given(reason)
+    asked = ReactivationRequest.objects.waiting().filter(key=key).first()
+    if key.status != ApiKey.Status.SUSPENDED:
+        raise NotPossible("This key isn't suspended any more.")
+    if asked is None:
+        raise NotPossible("Nobody waits for an answer about this key, and it is suspended as it is.")
+    answer_whoever_asked(key, ReactivationRequest.Status.KEPT, by, reason)
+    audit.record("kept suspended", key, by=by, reason=reason)
+    notices.owe(Notice.Kind.SUSPENSION_KEPT, key, f"suspension_kept:{asked.pk}", {"reason": reason})
+
+
+def answer_whoever_asked(key: ApiKey, status: str, by: User | None, answer: str) -> None:
+    """A request that waits is settled, whichever way the key was decided about."""
+    ReactivationRequest.objects.settle(key, status, by=by, answer=answer, at=_now())
 
 
 def tell(store: LimitStore, state: EscalationState) -> bool:

@@ -15,7 +15,7 @@ from usage import subjects
 from usage.escalation.ladder import SUSPENDED, WARNED
 from usage.escalation.policy import read_ladder
 from usage.guard.answers import explain_url
-from usage.models import Notice
+from usage.models import EscalationEvent, Notice
 from usage.spans import HOUR_SECONDS
 
 # The facts that are times. Notices keep them as text.
@@ -53,6 +53,7 @@ def _context(notice: Notice, now: datetime) -> dict[str, Any]:
         "key": notice.key,
         "last_used_at": _last_use(notice) if notice.kind == Notice.Kind.KEY_EXPIRING else None,
         "page": explain_url(subjects.of_key(notice.key)),
+        "block_page": settings.BASE_URL + _block_page(notice),
         "keys_page": settings.BASE_URL + reverse("keys"),
         "notifications_page": f"{settings.BASE_URL}{reverse('account')}#notifications",
         "next_tier": next_tier,
@@ -61,6 +62,16 @@ def _context(notice: Notice, now: datetime) -> dict[str, Any]:
         "strikes_to_suspension": ladder.steps[SUSPENDED].strikes,
         "decay_hours": ladder.decay_seconds // HOUR_SECONDS,
     }
+
+
+def _block_page(notice: Notice) -> str:
+    """Of the block or suspension that the notice is about: its occasion names the change. Where that is gone,
+    and for what else is said of a suspended key, the page that leads to the present suspension."""
+    if notice.kind in (Notice.Kind.DAY_BLOCK, Notice.Kind.SUSPENSION):
+        event = EscalationEvent.objects.filter(event_id=notice.once.partition(":")[2]).first()
+        if event is not None:
+            return reverse("block", args=[event.pk])
+    return reverse("ask_for_reactivation", args=[notice.key_id])
 
 
 def _last_use(notice: Notice) -> datetime | None:

@@ -49,6 +49,7 @@ class Migration(migrations.Migration):
                             ("waiting", "Waiting"),
                             ("reactivated", "Reactivated"),
                             ("kept", "kept suspended"),
+                            ("revoked", "key revoked"),
                         ],
                         default="waiting",
                         max_length=12,
@@ -112,5 +113,13 @@ class Migration(migrations.Migration):
                     )
                 ],
             },
+        ),
+        migrations.AddIndex(
+            model_name="escalationstate",
+            index=models.Index(
+                condition=models.Q(("escalation", 5)),
+                fields=["-changed_at"],
+                name="escalation_state_suspended",
+            ),
         ),
     ]

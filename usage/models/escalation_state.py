@@ -62,6 +62,11 @@ class EscalationState(models.Model):
         ordering = ["-changed_at"]
         permissions = [("reset_counters", "Can reset counters and release leases")]
         indexes = [
+            models.Index(
+                fields=["-changed_at"],
+                condition=models.Q(escalation=5),
+                name="escalation_state_suspended",
+            ),
             # Of those who are blocked, and never of the many that are on the ladder without it.
             models.Index(
                 fields=["until"],

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from accounts.models import ApiKey
+from accounts.models import ApiKey, User
 from usage.models.escalation_state import EscalationEvent
 
 
@@ -15,6 +15,14 @@ class ReactivationRequestQuerySet(models.QuerySet["ReactivationRequest"]):
     def waiting(self) -> Self:
         """Those that staff haven't answered, the oldest first."""
         return self.filter(status=ReactivationRequest.Status.WAITING).order_by("sent_at", "pk")
+
+    def settle(self, key: ApiKey, status: str, *, by: User | None, answer: str, at: datetime) -> int:
+        """Whatever waits for an answer about the key has it; gives how many did."""
+        return (
+            self.waiting()
+            .filter(key=key)
+            .update(status=status, answered_by=by, answer=answer, answered_at=at)
+        )
 
 
 class ReactivationRequest(models.Model):
@@ -28,6 +36,7 @@ class ReactivationRequest(models.Model):
         WAITING = "waiting"
         REACTIVATED = "reactivated"
         KEPT = "kept", "kept suspended"
+        REVOKED = "revoked", "key revoked"
 
     key = models.ForeignKey(ApiKey, models.CASCADE, related_name="reactivation_requests")
     suspension = models.ForeignKey(
@@ -66,3 +75,7 @@ class ReactivationRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} at {self.sent_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.status == self.Status.WAITING

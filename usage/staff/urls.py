@@ -7,6 +7,7 @@ from usage.staff import (
     endpoint_limits,
     ladder,
     overview,
+    reactivations,
     subject,
     subject_actions,
     subjects,
@@ -18,6 +19,8 @@ register_converter(SubjectConverter, "subject")
 
 urlpatterns = [
     path("", overview.overview, name="staff"),
+    path("reactivations/", reactivations.reactivations, name="staff_reactivations"),
+    path("reactivations/<int:key_pk>/", reactivations.reactivation, name="staff_reactivation"),
     path("subjects/", subjects.subjects, name="subjects"),
     path("subjects/<subject:subject_id>/", subject.subject, name="subject"),
     path("subjects/<subject:subject_id>/live/", subject.subject_live, name="subject_live"),

@@ -14,13 +14,15 @@ register = template.Library()
 
 
 class Link(NamedTuple):
-    """`is_here`: the page that is shown is this one or below it; `is_exact`: it is this one."""
+    """`is_here`: the page that is shown is this one or below it; `is_exact`: it is this one. `waiting` is how
+    much waits there for somebody."""
 
     url: str
     title: str
     icon: str
     is_here: bool
     is_exact: bool
+    waiting: int = 0
 
 
 @register.simple_tag(takes_context=True)
@@ -34,7 +36,8 @@ def staff_pages(context: dict[str, Any]) -> list[Link]:
         url = reverse(entry.name)
         is_exact = request.path == url
         is_below = url != overview and request.path.startswith(url)
-        links.append(Link(url, entry.title, entry.icon, is_exact or is_below, is_exact))
+        waiting = entry.waiting() if entry.waiting else 0
+        links.append(Link(url, entry.title, entry.icon, is_exact or is_below, is_exact, waiting))
     return links
 
 

@@ -6,7 +6,14 @@ from datetime import timedelta
 import pytest
 
 from tests.usage.escalation.customer import DAY, MINUTE
-from usage.blocks.reconstruction import Climb, Record, reconstruct, refused_during, strikes_among
+from usage.blocks.reconstruction import (
+    Climb,
+    Record,
+    booked_until,
+    reconstruct,
+    refused_during,
+    strikes_among,
+)
 from usage.books import retention
 from usage.books.booking import book_closed_minutes
 from usage.escalation import reactivation
@@ -25,8 +32,12 @@ def climbs_of(key):
     return [Climb(one, before[n]) for n, one in enumerate(events) if one.cause == "strikes"]
 
 
+def booked(key):
+    return booked_until(f"k:{key.pk}")
+
+
 def newest_of(key, clock):
-    return reconstruct(climbs_of(key)[-1:], read_ladder(), clock.at)[0]
+    return reconstruct(climbs_of(key)[-1:], read_ladder(), clock.at, booked(key))[0]
 
 
 def told(found):
@@ -78,7 +89,7 @@ class TestRealTraffic:
     def test_every_step_of_a_whole_climb_has_its_own_minutes(self, customer, driven_clock):
         customer.climbs_to(5)
         customer.is_booked()
-        found = reconstruct(climbs_of(customer.key), read_ladder(), driven_clock.at)
+        found = reconstruct(climbs_of(customer.key), read_ladder(), driven_clock.at, booked(customer.key))
         assert [len(one.minutes) for one in found] == [3, 2, 2, 2]
         assert all(one.adds_up for one in found)
         minutes = [minute.at for one in found for minute in one.minutes]
@@ -188,7 +199,7 @@ class TestRealTraffic:
         customer.asks(7)
         local_hits().flush()
         event = EscalationEvent.objects.get()
-        refused = refused_during(event, event.until, driven_clock.at)
+        refused = refused_during(event, event.until, driven_clock.at, booked(customer.key))
         assert refused.number == 1 + 4 + 7
         assert refused.hastiest.told_seconds == 300
 
@@ -198,12 +209,13 @@ class TestRealTraffic:
         first, second = EscalationEvent.objects.order_by("at")
         book_closed_minutes(limit_store())
         later = driven_clock.at + timedelta(days=1)
-        assert refused_during(first, first.until, later).number == 1
-        assert refused_during(second, second.until, later).number == 1
+        assert refused_during(first, first.until, later, booked(customer.key)).number == 1
+        assert refused_during(second, second.until, later, booked(customer.key)).number == 1
 
     def test_queries_dont_grow_with_the_steps(self, customer, driven_clock, django_assert_max_num_queries):
         customer.climbs_to(5)
         customer.is_booked()
         climbs, ladder = climbs_of(customer.key), read_ladder()
-        with django_assert_max_num_queries(4):
-            reconstruct(climbs, ladder, driven_clock.at)
+        until = booked(customer.key)
+        with django_assert_max_num_queries(3):
+            reconstruct(climbs, ladder, driven_clock.at, until)
