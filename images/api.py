@@ -15,18 +15,19 @@ from ninja.responses import Status
 from accounts.endpoint_limits.limiter import charge
 from images import schemas, serving
 from images.entitlements import entitlements_of
-from images.errors import handle_errors, in_dialect
+from images.errors import handle_errors, in_dialect, no_such_job, too_late
 from images.forms import BatchForm, CompressForm, ConvertForm, ShortConvertForm
 from images.models import Job
 from images.models.job import is_id
 from images.queue import ends
+from images.rehearsal import jobs as acted
+from images.rehearsal.acting import rehearsed
 from images.schemas import Batch, Conversion, Conversions, Entitlements, JobState
 from images.submitting import compression, conversion, submit_batch, submit_one
 from images.uploads import MOST_FILES, bounded_upload
 from usage.api import keys
 from usage.api import router as usage
 from usage.guard.middleware import ApiRequest
-from usage.limits.refusals import ApiError
 from usage.subjects import Subject
 
 # What is said of all routes, `images.openapi` adds to what these say of themselves.
@@ -95,6 +96,8 @@ _ASK, _CANCEL = "Ask for a job", "Cancel a job"
 @short.get("/job/{job_id}", response=_JOB, operation_id="short_job", summary=_ASK)
 def job(request: ApiRequest, job_id: str) -> JobState:
     """While the result can be downloaded, every answer has a fresh address for it."""
+    if request.subject.is_rehearsal:
+        return acted.found(job_id)
     found = _job_of(request.subject, job_id)
     return schemas.state_of(found, Job.objects.place_of(found))
 
@@ -103,19 +106,21 @@ def job(request: ApiRequest, job_id: str) -> JobState:
 @short.delete("/job/{job_id}", response=_CANCELLED, operation_id="short_cancel", summary=_CANCEL)
 def cancel(request: ApiRequest, job_id: str) -> JobState:
     """A job that waits or runs ends now, without a result, and its place is free; again changes nothing."""
+    if request.subject.is_rehearsal:
+        return acted.cancelled(job_id)
     found = _job_of(request.subject, job_id)
     # It may move on between the look at it and its end: from waiting to running, and twice at most.
     while not (found.has_ended or ends.cancel(found)):
         found = _job_of(request.subject, job_id)
     if found.status != Job.Status.CANCELLED:
-        raise ApiError("invalid_request", f"The job has ended already: it is {found.status}.", status=409)
+        raise too_late(found.status)
     return schemas.state_of(found)
 
 
 def _job_of(subject: Subject, job_id: str) -> Job:
     found = Job.objects.of(subject).filter(pk=job_id).first() if is_id(job_id) else None
     if found is None:
-        raise ApiError("not_found", "You have no job with this id.")
+        raise no_such_job()
     return found
 
 
@@ -217,5 +222,5 @@ def urls() -> list[URLPattern]:
     """The API's paths, each answered in its dialect; without ninja's own root, which would be the site's."""
     patterns = [one for one in api.urls[0] if isinstance(one, URLPattern) and one.name != "api-root"]
     for pattern in patterns:
-        pattern.callback = in_dialect(_with_head(pattern.callback))
+        pattern.callback = rehearsed(in_dialect(_with_head(pattern.callback)))
     return patterns

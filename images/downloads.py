@@ -40,7 +40,12 @@ def address(job: Job) -> Address | None:
     if download is None:
         return None
     token = _token(download)
-    expires = min(int(time.time()) + URL_LIFE, int(download.expires_at.timestamp()))
+    return signed(token, int(download.expires_at.timestamp()))
+
+
+def signed(token: str, ends: int) -> Address:
+    """The address for a token that ends at this Unix time; no address is good for longer than `URL_LIFE`."""
+    expires = min(int(time.time()) + URL_LIFE, ends)
     query = f"expires={expires}&signature={_signature(token, expires)}"
     return Address(
         f"{settings.BASE_URL}/api/v1/downloads/{token}?{query}", datetime.fromtimestamp(expires, UTC)
@@ -52,21 +57,35 @@ def find(token: str, expires: str, signature: str) -> Download:
 
     Raises `ApiError` `not_found` or `token_exhausted`.
     """
-    # Form and signature first: without them no guess at a token reaches the database.
-    if not re.fullmatch("[0-9]{1,12}", expires) or not constant_time_compare(
-        signature, _signature(token, expires)
-    ):
-        raise ApiError("not_found", "No download has this address.")
+    # Without form and signature no guess at a token reaches the database.
+    check_signature(token, expires, signature)
     download = Download.objects.select_related("job").filter(token_hash=_digest(token)).first()
     if download is None:
         raise ApiError("not_found", "No download has this address.")
     if not download.is_alive:
         raise exhausted(download)
-    if int(expires) <= time.time():
-        raise ApiError(
-            "token_exhausted", "This address has expired. Ask for the job again: it gives a fresh one."
-        )
+    check_expiry(expires)
     return download
+
+
+def check_signature(token: str, expires: str, signature: str) -> None:
+    """Raises `ApiError` `not_found` for an address that isn't ours as it stands."""
+    if not re.fullmatch("[0-9]{1,12}", expires) or not constant_time_compare(
+        signature, _signature(token, expires)
+    ):
+        raise ApiError("not_found", "No download has this address.")
+
+
+def check_expiry(expires: str) -> None:
+    """Raises `ApiError` `token_exhausted` for an address of ours that was given too long ago."""
+    if int(expires) <= time.time():
+        raise address_expired()
+
+
+def address_expired() -> ApiError:
+    return ApiError(
+        "token_exhausted", "This address has expired. Ask for the job again: it gives a fresh one."
+    )
 
 
 def exhausted(download: Download) -> ApiError:

@@ -35,6 +35,7 @@ def entitlements_of(subject: Subject) -> Entitlements:
         live=decision is not None,
         key=subject.key_start or None,
         tier=subject.tier,
+        rehearsal=subject.is_rehearsal,
         limits=_by_limit(subject, overrides, decision, queue),
         escalation=None if decision is None else _escalation(decision),
         uploads=Uploads(

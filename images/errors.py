@@ -22,7 +22,7 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
 from usage.guard.middleware import ApiRequest
-from usage.limits.refusals import ApiError, refusal
+from usage.limits.refusals import ApiError, Dialect, Refusal, refusal
 
 logger = logging.getLogger(__name__)
 
@@ -46,21 +46,29 @@ MALFORMED: dict[type[Exception], str] = {
 def answer(request: ApiRequest, error: ApiError) -> HttpResponse:
     """The error as this request's client takes it; a refusal gives back what the request was charged."""
     request.admission.refused_as = error.refused_as
-    headers = dict(error.headers)
-    retry_after = headers.pop("Retry-After", None)
-    response = refusal(
-        error.code,
-        error.detail,
-        dialect=request.route.dialect,
-        accept=request.headers.get("Accept", ""),
-        status=error.status,
-        field=error.field,
-        retry_after=int(retry_after) if retry_after is not None else None,
-        headers=headers,
-    ).response()
+    accept = request.headers.get("Accept", "")
+    response = refusal_of(error, dialect=request.route.dialect, accept=accept).response()
     # Django would log the path of a 5xx, and with it a download's token. What failed was logged where it did.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
+
+
+def refusal_of(error: ApiError, *, dialect: Dialect, accept: str, retry_after: int | None = None) -> Refusal:
+    """The error as a refusal; `retry_after` is in place of its own, in seconds."""
+    headers = dict(error.headers)
+    own = headers.pop("Retry-After", None)
+    if retry_after is None and own is not None:
+        retry_after = int(own)
+    return refusal(
+        error.code,
+        error.detail,
+        dialect=dialect,
+        accept=accept,
+        status=error.status,
+        field=error.field,
+        retry_after=retry_after,
+        headers=headers,
+    )
 
 
 def handle_errors(api: NinjaAPI) -> None:
@@ -110,6 +118,15 @@ no_such_route.csrf_exempt = True  # type: ignore[attr-defined]
 
 def not_found() -> ApiError:
     return ApiError("not_found", "Nothing is here. The API's routes are listed at /api/v1/openapi.json.")
+
+
+def no_such_job() -> ApiError:
+    return ApiError("not_found", "You have no job with this id.")
+
+
+def too_late(status: str) -> ApiError:
+    """The job can't be cancelled any more."""
+    return ApiError("invalid_request", f"The job has ended already: it is {status}.", status=409)
 
 
 def _of_validation(error: ValidationError) -> ApiError:

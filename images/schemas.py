@@ -156,6 +156,9 @@ class Entitlements(Schema):
         examples=["koala_8fQx2a"], description="The key's visible start; null for an address."
     )
     tier: str = Field(examples=["free"], description="The tier that the limits come from.")
+    rehearsal: bool = Field(
+        description="Whether it is a rehearsal key, which converts nothing and counts against no limit."
+    )
     limits: EntitlementsByLimit = Field(description="The limits in force.")
     escalation: EscalationNow | None = Field(description="Null while it isn't known.")
     uploads: Uploads = Field(description="What may be sent.")

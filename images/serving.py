@@ -17,6 +17,8 @@ from images import downloads
 from images.formats import OUTPUTS, output_named
 from images.models import Job
 from images.models.download import ADDRESS_OF_FILE_LIFE
+from images.rehearsal import samples
+from usage.guard.guard import REHEARSAL
 from usage.guard.middleware import ApiRequest
 from usage.limits.refusals import ApiError
 
@@ -55,6 +57,8 @@ def serve(request: ApiRequest, token: str, expires: str, signature: str) -> Http
     """
     # Before anything else: a refused download takes no use, and guessing at tokens is counted, too.
     charge("download", request.META)
+    if (sample := samples.of_token(token)) is not None:
+        return _sample(request, sample, token, expires, signature)
     download = downloads.find(token, expires, signature)
     if request.method == "HEAD":
         return _described(download.job)
@@ -65,6 +69,22 @@ def serve(request: ApiRequest, token: str, expires: str, signature: str) -> Http
     if not download.use():
         response.close()
         raise downloads.exhausted(download)
+    return response
+
+
+def _sample(
+    request: ApiRequest, sample: samples.Sample, token: str, expires: str, signature: str
+) -> HttpResponse:
+    """The result of a job that a rehearsal key asked for; uses aren't counted, as nothing of it is kept."""
+    downloads.check_signature(token, expires, signature)
+    downloads.check_expiry(expires)
+    job = Job(id=token, output_format=sample.format.name, output_bytes=len(sample.content))
+    response = (
+        _described(job) if request.method == "HEAD" else _with_headers(HttpResponse(sample.content), job)
+    )
+    if not request.subject.is_rehearsal:  # the address alone is enough, as for any result
+        for name, value in REHEARSAL.items():
+            response.headers[name] = value
     return response
 
 

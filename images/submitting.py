@@ -15,8 +15,9 @@ from images.models import Job
 from images.models.job import new_batch_id
 from images.orders import Order
 from images.queue import accepting, endings
+from images.rehearsal import jobs as acted
 from images.schemas import Batch, Conversion, JobState
-from images.webhooks.endpoints import endpoint_of
+from images.webhooks.endpoints import endpoint_of, fit
 from usage.guard.middleware import ApiRequest
 from usage.limits.refusals import ApiError, Dialect
 
@@ -42,15 +43,38 @@ def submit_one(
     """200 with the result if the job ends within the wait, else 202 with the job and its `Location`."""
     if not file.size:
         raise ApiError("invalid_request", "The file is empty.", field="file")
+    if request.subject.is_rehearsal:
+        return _acted(request, response, order, file, form)
     (job,) = _accept(request, [file], order, form)
     if not (form.in_background or form.webhook_url):
         job = _wait(job)
     state = schemas.state_of(job, Job.objects.place_of(job))
     if job.status == Job.Status.DONE:
         return Status(200, schemas.conversion_of(state))
+    return _under_way(request, response, state)
+
+
+def _acted(
+    request: ApiRequest, response: HttpResponse, order: Order, file: UploadedFile, form: SingleForm
+) -> Status[Conversion | JobState]:
+    """The same for a rehearsal key, of a job that nobody does."""
+    _check_webhook(request, form)
+    in_background = form.in_background or bool(form.webhook_url)
+    state = acted.state_of(acted.new(order, in_background=in_background), bytes=file.size or 0, place=1)
+    if in_background:
+        return _under_way(request, response, state)
+    return Status(200, schemas.conversion_of(state))
+
+
+def _under_way(request: ApiRequest, response: HttpResponse, state: JobState) -> Status[Conversion | JobState]:
     short = request.route.dialect is Dialect.SHORT
-    response["Location"] = f"/job/{job.pk}" if short else f"/api/v1/jobs/{job.pk}"
+    response["Location"] = f"/job/{state.id}" if short else f"/api/v1/jobs/{state.id}"
     return Status(202, state)
+
+
+def _check_webhook(request: ApiRequest, form: JobForm) -> None:
+    if form.webhook_url:
+        fit(request.subject, form.webhook_url)
 
 
 def submit_batch(
@@ -61,6 +85,19 @@ def submit_batch(
         if not file.size:
             raise ApiError("invalid_request", f"File {place} of {len(files)} is empty.", field="files")
     batch = new_batch_id()
+    if request.subject.is_rehearsal:
+        _check_webhook(request, form)
+        made = [acted.new(order, in_background=True) for _ in files]
+        return Status(
+            202,
+            Batch(
+                id=batch,
+                jobs=[
+                    acted.state_of(job, bytes=file.size or 0, batch=batch, place=place)
+                    for place, (job, file) in enumerate(zip(made, files, strict=True), 1)
+                ],
+            ),
+        )
     jobs = _accept(request, files, order, form, batch)
     first = Job.objects.place_of(jobs[0])
     states = [
@@ -99,6 +136,10 @@ def _wait(job: Job) -> Job:
 def _output(asked: str, field: str) -> Format:
     output = output_named(asked)
     if output is None:
-        names = ", ".join(form.name for form in OUTPUTS)
-        raise ApiError("unsupported_format", f"We write {names}, not {asked[:40]!r}.", field=field)
+        raise unsupported(asked, field)
     return output
+
+
+def unsupported(asked: str, field: str) -> ApiError:
+    names = ", ".join(form.name for form in OUTPUTS)
+    return ApiError("unsupported_format", f"We write {names}, not {asked[:40]!r}.", field=field)

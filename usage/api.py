@@ -40,6 +40,7 @@ def usage(request: ApiRequest) -> schemas.Usage:
         live=standing.live,
         key=subject.key_start or None,
         tier=subject.tier,
+        rehearsal=subject.is_rehearsal,
         limits=schemas.LimitsInForce(**subject.limits._asdict()),
         quotas=[_quota(quota) for quota in standing.quotas],
         escalation=_escalation(standing.footing) if standing.footing.is_known else None,
@@ -109,6 +110,7 @@ def validate_key(request: ApiRequest, body: schemas.KeyToValidate | None = None)
             "code": found.code,
             "status": found.status,
             "tier": found.tier,
+            "rehearsal": found.is_rehearsal,
             "key": found.start,
             "expires_at": found.expires_at,
             "escalation": None

@@ -35,6 +35,7 @@ class Validity:
     expires_at: datetime | None = None
     escalation: int | None = None
     blocked_until: datetime | None = None
+    is_rehearsal: bool | None = None
 
     @property
     def is_valid(self) -> bool:
@@ -68,6 +69,7 @@ def validity_of(text: str, address: Address | None) -> Validity:
         expires_at=min(ends, default=None),
         escalation=None if decision is None else decision.escalation,
         blocked_until=time_of(decision.escalation_until) if is_blocked and decision is not None else None,
+        is_rehearsal=subject.is_rehearsal,
     )
 
 

@@ -165,6 +165,9 @@ class Usage(Schema):
         examples=["koala_8fQx2a"], description="The key's visible start; null for an address."
     )
     tier: str = Field(examples=["free"], description="The tier that the limits come from.")
+    rehearsal: bool = Field(
+        description="Whether it is a rehearsal key, which converts nothing and counts against no limit."
+    )
     limits: LimitsInForce = Field(description="The limits in force, overrides of the key included.")
     quotas: list[QuotaState] = Field(description="The limits on requests, with what is used of them.")
     escalation: EscalationPlace | None = Field(description="Null while it isn't known.")
@@ -219,6 +222,9 @@ class KeyValidity(Schema):
         description="What it is now."
     )
     tier: str | None = Field(examples=["free"], description="The tier that its limits come from.")
+    rehearsal: bool | None = Field(
+        description="Whether it is a rehearsal key, which converts nothing and counts against no limit."
+    )
     key: str | None = Field(examples=["koala_8fQx2a"], description="The visible start of the secret.")
     expires_at: datetime | None = Field(
         description="When the key ends, or this secret of it if that is sooner."

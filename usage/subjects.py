@@ -23,7 +23,8 @@ class Subject:
     `id` is `k:<key id>` or `ip:<network>`; `account_id`, `key_id` and `key_start` are a key's, `secret_id` is
     that of the secret which was presented. `refusal` is the code that answers for it before any limit is
     asked (`key_revoked`, …), or `None`; where it is that another secret has replaced this one, `replaced_at`
-    says since when. A key with `allowed_networks` is good from these alone. Times are in Unix seconds.
+    says since when. A key with `allowed_networks` is good from these alone. `is_rehearsal`: no limit is asked
+    about it, and what it asks for is acted (`images.rehearsal`). Times are in Unix seconds.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Subject:
     secret_id: int | None = None
     replaced_at: float | None = None
     allowed_networks: tuple[Network, ...] | None = None
+    is_rehearsal: bool = False
 
     @property
     def is_suspended(self) -> bool:
@@ -94,6 +96,7 @@ def of_limits(key: ApiKey) -> Subject:
         key_id=key.pk,
         key_start=key.start,
         key_revision=key.revision,
+        is_rehearsal=key.is_rehearsal,
     )
 
 

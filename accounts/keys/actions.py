@@ -55,6 +55,7 @@ def create(
     name: str,
     expires_at: datetime | None = None,
     allowed_networks: Iterable[str] = (),
+    is_rehearsal: bool = False,
     form_id: UUID | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key of `owner`, and its text, which can't be had again.
@@ -77,11 +78,14 @@ def create(
         name=clean_name(name),
         expires_at=_future(expires_at),
         allowed_networks=allow_list.normalised(allowed_networks),
+        is_rehearsal=is_rehearsal,
         form_id=form_id,
     )
-    after = {"start": key.start, "name": key.name, "tier": key.tier.slug}
+    after: dict[str, Any] = {"start": key.start, "name": key.name, "tier": key.tier.slug}
     if expires_at is not None:
         after["expires_at"] = expires_at.isoformat()
+    if is_rehearsal:
+        after["is_rehearsal"] = True
     audit.record("created", key, by=by, after=after | _networks_if_any(key))
     _tell(key, signals.CREATED, {})
     return key, text

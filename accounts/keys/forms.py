@@ -114,7 +114,15 @@ class AllowListForm(forms.Form):
 
 
 class NewKeyForm(NameForm, ExpiryForm, AllowListForm):
-    field_order = ("name", "ends", "at", "networks")
+    is_rehearsal = forms.BooleanField(
+        label="Rehearsal key, to test your code with",
+        required=False,
+        help_text="It answers any refusal on demand, so that you can see your program wait and try again. It "
+        "converts nothing, counts against no limit, and never becomes an ordinary key.",
+        widget=forms.CheckboxInput(attrs={"class": "form-check-input"}),
+    )
+
+    field_order = ("name", "is_rehearsal", "ends", "at", "networks")
 
 
 class OverlapForm(forms.Form):

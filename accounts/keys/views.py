@@ -98,6 +98,7 @@ def new_key(request: SignedInRequest) -> HttpResponse:
                 name=form.cleaned_data["name"],
                 expires_at=form.cleaned_data["expires_at"],
                 allowed_networks=form.cleaned_data["networks"],
+                is_rehearsal=form.cleaned_data["is_rehearsal"],
                 form_id=form_id,
             )
         except actions.MadeBefore as made:

@@ -82,20 +82,28 @@ def check_room(subject: Subject, jobs: int) -> None:
     queue = AccountQueue.objects.filter(pk=queue_id_of(subject)).first()
     _refuse_if_full(queue.queued if queue else 0, jobs, subject.limits.queued)
     if not pool.has_room_for(jobs):
-        raise ApiError(
-            "queue.pool_saturated",
-            "Worker pool is at capacity. Try again shortly.",
-            headers={"Retry-After": str(RETRY_AFTER)},
-        )
+        raise pool_saturated()
 
 
 def _refuse_if_full(queued: int, more: int, limit: int | None) -> None:
     if limit is not None and queued + more > limit:
-        raise ApiError(
-            "queue.limit_exceeded",
-            "Too many queued jobs. Wait for existing jobs to complete.",
-            headers={"Retry-After": str(RETRY_AFTER)},
-        )
+        raise queue_full()
+
+
+def queue_full() -> ApiError:
+    return ApiError(
+        "queue.limit_exceeded",
+        "Too many queued jobs. Wait for existing jobs to complete.",
+        headers={"Retry-After": str(RETRY_AFTER)},
+    )
+
+
+def pool_saturated() -> ApiError:
+    return ApiError(
+        "queue.pool_saturated",
+        "Worker pool is at capacity. Try again shortly.",
+        headers={"Retry-After": str(RETRY_AFTER)},
+    )
 
 
 def error_of(job: Job) -> ApiError:

@@ -24,13 +24,21 @@ def endpoint_of(subject: Subject, url: str) -> WebhookEndpoint:
 
     Raises `ApiError` `invalid_request`.
     """
+    account_id, url = fit(subject, url)
+    return _found_or_made(account_id, url)
+
+
+def fit(subject: Subject, url: str) -> tuple[int, str]:
+    """The account that signs what is sent there, and the address as it is kept.
+
+    Raises `ApiError` `invalid_request`.
+    """
     if subject.account_id is None:
         raise _refusal("Webhooks are signed with your account's secret: send a key.")
     try:
-        url = destination(url)
+        return subject.account_id, destination(url)
     except Unfit as why:
         raise _refusal(f"webhook_url can't be used. {why}") from None
-    return _found_or_made(subject.account_id, url)
 
 
 def digest_of(url: str) -> str:

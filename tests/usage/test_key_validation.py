@@ -28,7 +28,7 @@ HOUR = timedelta(hours=1)
 UNKNOWN = {
     "valid": False,
     "code": "invalid_key",
-    **dict.fromkeys(("status", "tier", "key", "expires_at", "escalation")),
+    **dict.fromkeys(("status", "tier", "rehearsal", "key", "expires_at", "escalation")),
 }
 
 
@@ -60,6 +60,7 @@ def test_a_good_key_is_told_with_its_tier_and_nothing_of_its_owner(issue, owner)
         "code": None,
         "status": "active",
         "tier": "free",
+        "rehearsal": False,
         "key": key.start,
         "expires_at": "2026-03-01T13:00:00Z",
         "escalation": {"tier": 0, "until": None},
@@ -81,6 +82,12 @@ def test_a_key_that_isnt_good_is_an_answer_that_says_why(issue, fields, code, st
     told = ask(text)
     assert (told["valid"], told["code"], told["status"]) == (False, code, status)
     assert (told["key"], told["tier"]) == (key.start, "free")
+
+
+def test_a_rehearsal_key_is_good_and_marked(issue):
+    key, text = issue(is_rehearsal=True)
+    told = ask(text)
+    assert (told["valid"], told["rehearsal"], told["key"]) == (True, True, key.start)
 
 
 def test_a_disabled_accounts_key_is_no_longer_good(issue, owner):
@@ -309,6 +316,7 @@ def test_the_document_describes_it():
     assert {"200", "400", "401", "413", "429"} <= operation["responses"].keys()
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
     described = document["components"]["schemas"][answer.rpartition("/")[2]]["properties"]
-    assert described.keys() == {"valid", "code", "status", "tier", "key", "expires_at", "escalation"}
+    expected = {"valid", "code", "status", "tier", "rehearsal", "key", "expires_at", "escalation"}
+    assert described.keys() == expected
     assert "ip_not_allowed" in json.dumps(described["code"])
     assert not operation["requestBody"]["required"]

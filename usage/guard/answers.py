@@ -117,14 +117,16 @@ def over_endpoint_limit(route: ApiRoute, accept: str, reached: EndpointLimitReac
     )
 
 
-def limits_unavailable(route: ApiRoute, accept: str, subject: Subject | None) -> Refusal:
+def limits_unavailable(
+    route: ApiRoute, accept: str, subject: Subject | None, retry_after: int = STORE_RETRY_SECONDS
+) -> Refusal:
     """503 where nobody can tell whether the request is within its limits, or (no subject) whose it is."""
     return refusal(
         "limits_unavailable",
-        f"Limits can't be checked right now. Try again in {STORE_RETRY_SECONDS} s.",
+        f"Limits can't be checked right now. Try again in {retry_after} s.",
         dialect=route.dialect,
         accept=accept,
-        retry_after=STORE_RETRY_SECONDS,
+        retry_after=retry_after,
         headers=headers.of_limits(subject.limits) if subject is not None else {},
     )
 

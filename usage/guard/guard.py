@@ -43,6 +43,8 @@ from usage.subjects import SUSPENSION, Subject
 logger = logging.getLogger(__name__)
 
 COMPLAINT_SECONDS = 10.0
+# On every answer to a rehearsal key, so that nobody takes it for a real one.
+REHEARSAL: Mapping[str, str] = {"X-Koala-Rehearsal": "true"}
 
 
 @dataclass(slots=True)
@@ -103,6 +105,8 @@ class Guard:
         subject = self._subject(request)
         if subject is None or _is_refused(subject, request):
             return self._refuse_key(request, subject)
+        if subject.is_rehearsal:
+            return self._rehearse(request, subject)
         if route.charged:
             block = self._blocks.recall(subject.id)
             if block is not None:
@@ -195,7 +199,19 @@ class Guard:
     def _refuse(self, request: Request, subject: Subject, decision: Decision) -> Refusal:
         return answers.over_limit(request.route, request.accept, subject, decision, self._store.ladder)
 
+    def _rehearse(self, request: Request, subject: Subject) -> Admission:
+        """It is let through whatever it did, and charged for nothing; what it meets is the view's to act."""
+        now = int(time.time())
+        self._used.note(subject.secret_id, now)
+        return Admission(request.route, subject, {**headers.of_full(subject.limits, now), **REHEARSAL}, None)
+
     def _refuse_key(self, request: Request, subject: Subject | None) -> Refusal:
+        refused = self._key_refusal(request, subject)
+        if subject is not None and subject.is_rehearsal:
+            return refused._replace(headers={**refused.headers, **REHEARSAL})
+        return refused
+
+    def _key_refusal(self, request: Request, subject: Subject | None) -> Refusal:
         if subject is not None and not _is_shut(subject, request.route):
             self._known.doubt_key(request.key or "")
             self._count(request, subject, ELSEWHERE)
@@ -271,6 +287,8 @@ class Guard:
         hurry: Hurry | None = None,
     ) -> None:
         """What the store doesn't hear of from this request. `now` is in Unix seconds."""
+        if subject.is_rehearsal:
+            return
         minute = int(time.time() if now is None else now) // MINUTE_SECONDS
         self._hits.count((subject.id, minute, request.route.name, outcome), request.environ, hurry)
 

@@ -18,7 +18,7 @@ from usage.subjects import Subject
 
 GOOD_SECONDS = 60.0
 # A key that is refused here never reaches the limit store, so nothing tells us that it is good again, or
-# good from another address.
+# good from another address; nor, of a rehearsal key, that it isn't any more.
 REFUSED_SECONDS = 5.0
 UNKNOWN_SECONDS = 5.0
 
@@ -117,4 +117,4 @@ def _name(text: str) -> bytes:
 
 
 def _seconds_to_keep(subject: Subject) -> float:
-    return GOOD_SECONDS if subject.refusal is None else REFUSED_SECONDS
+    return GOOD_SECONDS if subject.refusal is None and not subject.is_rehearsal else REFUSED_SECONDS

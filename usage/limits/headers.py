@@ -61,13 +61,16 @@ def of_limits(limits: Limits) -> dict[str, str]:
     return headers
 
 
+def of_full(limits: Limits, now: int) -> dict[str, str]:
+    """For who was charged for nothing yet, at `now` in Unix seconds."""
+    return of_decision(
+        Decision(verdict=Verdict.ADMITTED, limits=limits, now=now, minute_count=0, day_count=0, in_flight=0)
+    )
+
+
 def of_nobody(now: int) -> dict[str, str]:
     """For a request that presents a key we don't take: its allocation is nothing, and stays so."""
-    return of_decision(
-        Decision(
-            verdict=Verdict.ADMITTED, limits=NO_ALLOCATION, now=now, minute_count=0, day_count=0, in_flight=0
-        )
-    )
+    return of_full(NO_ALLOCATION, now)
 
 
 @lru_cache(maxsize=1024)

@@ -26,6 +26,11 @@ class Command(PanelCommand):
         parser.add_argument("--tier", metavar="SLUG", default=Tier.FREE, help="free unless told")
         parser.add_argument("--name", default="command line", help="what pages call it")
         parser.add_argument(
+            "--rehearsal",
+            action="store_true",
+            help="a key that answers any refusal on demand, is never charged, and converts nothing",
+        )
+        parser.add_argument(
             *("--limit", "--limits"),
             nargs="+",
             action="extend",
@@ -35,7 +40,9 @@ class Command(PanelCommand):
             help="the key's own limits instead of its tier's, e.g. minute=60 day=5000",
         )
 
-    def handle(self, *, email: str, tier: str, name: str, limits: list[str], **options: Any) -> None:
+    def handle(
+        self, *, email: str, tier: str, name: str, limits: list[str], rehearsal: bool, **options: Any
+    ) -> None:
         overrides = read_limits(limits, may_be_none=False)
         email = email.strip().lower()
         try:
@@ -55,11 +62,13 @@ class Command(PanelCommand):
                 owner,
                 name=name.strip(),
                 tier=_tier_for_keys(tier),
+                is_rehearsal=rehearsal,
                 **{f"{kind}_override": number for kind, number in overrides.items()},
             )
             audit.record("created", key, by=None, after=what_is_said(snapshot_of(key)))
             signals.key_changed.send(sender=ApiKey, key=key, action=signals.CREATED, facts={})
-        self.stderr.write(f"New key: {key}, tier {key.tier.slug}")
+        kind = "rehearsal key" if rehearsal else "key"
+        self.stderr.write(f"New {kind}: {key}, tier {key.tier.slug}")
         self.stdout.write(text)
 
 
