@@ -39,7 +39,9 @@ _LIMITS = {
         '"minute";r=27;t=31, "day";r=812;t=20211, "concurrent";r=4',
     ),
 }
+REHEARSAL = "X-Koala-Rehearsal"
 _OTHERS = {
+    REHEARSAL: ("A rehearsal key asked: nothing was converted or charged.", {"const": "true"}, "true"),
     "Cache-Control": ("No answer may be kept by a cache.", {"const": "no-store"}, "no-store"),
     "Retry-After": (
         "Seconds to wait before the next try; earlier ones are refused as well.",
@@ -73,8 +75,8 @@ OF_FILES = (
     "X-Content-Type-Options",
     "Accept-Ranges",
 )
-# May be left out: a key without limits has none to tell of.
-OPTIONAL = frozenset(_LIMITS)
+# May be left out: a key without limits has none to tell of, and an ordinary key rehearses nothing.
+OPTIONAL = frozenset({*_LIMITS, REHEARSAL})
 
 
 def components() -> JSON:
@@ -92,4 +94,7 @@ def components() -> JSON:
 
 def of_answer(*more: str) -> JSON:
     """Of one answer: the limits', which each has, and `more` by name."""
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_LIMITS, "Cache-Control", *more)}
+    return {
+        name: {"$ref": f"#/components/headers/{name}"}
+        for name in (*_LIMITS, "Cache-Control", REHEARSAL, *more)
+    }

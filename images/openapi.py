@@ -41,6 +41,9 @@ earlier tries are refused as well, and too many of them lead to a block.
 The short routes do the same as those below `/api/v1`, and tell errors in a dialect of their own. Both answer
 problem details (RFC 9457) to clients that accept `application/problem+json`. What answers GET answers HEAD,
 too. All times are UTC.
+
+A rehearsal key (`koala_test…`) answers any refusal on demand, by the header `X-Koala-Rehearse: cooldown`
+say, so that clients can be tested; its answers carry `X-Koala-Rehearsal: true`. Any other key ignores it.
 """
 
 TAGS = {

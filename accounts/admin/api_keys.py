@@ -35,22 +35,31 @@ class ApiKeyAdmin(AuditedAdmin[ApiKey]):
 
     form = ApiKeyForm
     added = "created"
-    list_display = ("start", "name", "owner", "tier", "status", "expires_at", "created_at")
-    list_filter = ("status", "tier")
+    list_display = ("start", "name", "owner", "tier", "status", "is_rehearsal", "expires_at", "created_at")
+    list_filter = ("status", "tier", "is_rehearsal")
     list_select_related = ["owner", "tier"]
     search_fields = ("secrets__start__startswith", "name", "owner__email")
     search_help_text = "The start of any of its secrets, its name, or its owner's address."
     autocomplete_fields = ("owner",)
     actions: Sequence[Any] = ["revoke"]
     # Its status changes by actions, which say what follows from it; its allow-list is its owner's.
-    readonly_fields = ("status", "secrets", "allow_list", "created_at")
+    readonly_fields = ("status", "is_rehearsal", "secrets", "allow_list", "created_at")
 
     def get_fieldsets(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         if obj is None:
             named: tuple[str, ...] = ("owner", "name", "expires_at")
             limits = ("tier", *OVERRIDES) if self.may_override(request) else ()
         else:
-            named = ("owner", "name", "expires_at", "status", "created_at", "secrets", "allow_list")
+            named = (
+                "owner",
+                "name",
+                "expires_at",
+                "status",
+                "is_rehearsal",
+                "created_at",
+                "secrets",
+                "allow_list",
+            )
             limits = ("tier", *OVERRIDES)
         own = {"fields": limits, "description": "Each number replaces its tier's; empty: the tier's."}
         return [

@@ -47,14 +47,14 @@ def status_of(key: ApiKey, facts: KeyFacts | None, rotating_until: datetime | No
             "near",
             "Its requests are refused. Give it a later end, and it works again.",
         )
-    if facts is None:
+    if facts is None and not key.is_rehearsal:  # which is never blocked
         return Status(
             "unknown",
             "Unknown",
             "unknown",
             "The limit store can't be asked just now, so nobody knows whether it is blocked.",
         )
-    if facts.blocked_until is not None and facts.blocked_until > now:
+    if facts is not None and facts.blocked_until is not None and facts.blocked_until > now:
         return Status(
             "blocked",
             "Blocked",
@@ -76,4 +76,7 @@ def status_of(key: ApiKey, facts: KeyFacts | None, rotating_until: datetime | No
             rotating_until,
             "Over",
         )
-    return Status("active", "Active", "ok", "Its requests are served, within its limits.")
+    sentence = "Its requests are served, within its limits."
+    if key.is_rehearsal:
+        sentence = "It rehearses: what it asks for is acted, and nothing is converted or counted."
+    return Status("active", "Active", "ok", sentence)

@@ -32,6 +32,11 @@ EXAMPLES = Page(
     "Examples",
     "A client that waits as it should, in curl, Python, JavaScript and PowerShell.",
 )
+REHEARSAL = Page(
+    "docs_rehearsal",
+    "Rehearsal",
+    "A key that answers any refusal on demand, to test your code with before it matters.",
+)
 API = Page("docs_api", "API reference", "Every route with its parameters, answers and headers.")
 
-PAGES = (START, LIMITS, HEADERS, REFUSALS, JOBS, WEBHOOKS, EXAMPLES, API)
+PAGES = (START, LIMITS, HEADERS, REFUSALS, JOBS, WEBHOOKS, EXAMPLES, REHEARSAL, API)

@@ -10,6 +10,7 @@ from accounts.tiers import Limits
 from images.docs.refusal_words import WORDS, Words
 from images.example_refusals import Example, Occasion, by_code
 from usage.escalation.ladder import Ladder
+from usage.guard.guard import REHEARSAL
 from usage.limits.refusals import CODES, PROBLEM, Code, Dialect, Refusal
 from usage.routes import ApiRoute
 from usage.subjects import Subject
@@ -54,6 +55,15 @@ def over_a_minute(limits: Limits, ladder: Ladder, now: int) -> str:
     return _as_sent(sent, [name for name in sent.headers if name != "Content-Length"])
 
 
+def of_a_rehearsal(limits: Limits, ladder: Ladder, now: int, wait: int) -> str:
+    """A cooldown that a rehearsal key has asked for, with all of its headers."""
+    given = _occasion(limits, ladder, now, wait)
+    given = replace(given, subject=replace(given.subject, key_start="koala_test8fQx2a"))
+    sent = by_code(given)["cooldown"](V1, "")
+    sent = sent._replace(headers={**sent.headers, **REHEARSAL})
+    return _as_sent(sent, [name for name in sent.headers if name != "Content-Length"])
+
+
 def _explained(code: str, known: Code, example: Example) -> Explained:
     ends_by_itself = "Retry-After" in example(V1, "").headers
     return Explained(code, _status(known.status), ends_by_itself, WORDS[code], _bodies(code, example))
@@ -73,17 +83,20 @@ def _bodies(code: str, example: Example) -> list[Body]:
 
 def _examples(limits: Limits, ladder: Ladder, now: int) -> dict[str, Example]:
     """How each code comes about, by the words of the code that refuses: 12 s before a minute's end."""
+    return by_code(_occasion(limits, ladder, now + 48 - now % 60))
+
+
+def _occasion(limits: Limits, ladder: Ladder, now: int, wait: int | None = None) -> Occasion:
     subject = Subject(
         id="k:1", limits=limits, tier="free", tier_revision=1, account_id=1, key_id=1, key_start=KEY
     )
-    return by_code(
-        Occasion(
-            subject=subject,
-            ladder=ladder,
-            now=now + 48 - now % 60,
-            address=ip_address("203.0.113.7"),
-            unknown_key="koala_nonsense",
-        )
+    return Occasion(
+        subject=subject,
+        ladder=ladder,
+        now=now,
+        address=ip_address("203.0.113.7"),
+        unknown_key="koala_nonsense",
+        wait=wait,
     )
 
 

@@ -13,5 +13,6 @@ urlpatterns = [
     path("webhooks/", views.about_webhooks, name="docs_webhooks"),
     path("examples/", views.examples, name="docs_examples"),
     path("examples/<str:filename>", views.example_file, name="docs_example_file"),
+    path("rehearsal/", views.rehearsal_keys, name="docs_rehearsal"),
     path("api/", views.api, name="docs_api"),
 ]

@@ -18,10 +18,15 @@ from images.docs import (
     pages,
     reference,
     refusals,
+    rehearsal,
     webhooks,
 )
+from images.rehearsal.asking import LONGEST_WAIT
+from images.rehearsal.jobs import DONE_AFTER
+from images.rehearsal.samples import HEIGHT, WIDTH
 from usage.escalation.policy import read_ladder
 from usage.limits.draft import DRAFT
+from usage.spans import MINUTE_SECONDS
 
 
 @require_safe
@@ -98,6 +103,25 @@ def about_webhooks(request: HttpRequest) -> HttpResponse:
 def examples(request: HttpRequest) -> HttpResponse:
     shown = [(one, example_files.how_to_run(one, settings.BASE_URL)) for one in example_files.EXAMPLES]
     return _page(request, pages.EXAMPLES, examples=shown)
+
+
+@require_safe
+def rehearsal_keys(request: HttpRequest) -> HttpResponse:
+    ladder, now = read_ladder(), int(time.time())
+    return _page(
+        request,
+        pages.REHEARSAL,
+        command=rehearsal.command(settings.BASE_URL),
+        answer=refusals.of_a_rehearsal(limits.example_limits(), ladder, now, wait=2),
+        words=[*rehearsal.codes(), *rehearsal.limits()],
+        tiers=rehearsal.tiers(ladder),
+        longest=LONGEST_WAIT,
+        minute=MINUTE_SECONDS,
+        width=WIDTH,
+        height=HEIGHT,
+        done_after=DONE_AFTER,
+        program=example_files.text_of("rehearse.py"),
+    )
 
 
 @require_safe

@@ -35,6 +35,7 @@ def test_it_tells_the_limits_in_force_and_what_is_used(issue, driven_clock, caps
         "owner": "olivia@example.com",
         "status": "active",
         "tier": "free",
+        "rehearsal": False,
         "secrets": [{"start": key.start, "retires_at": None, "last_used_at": None}],
         "limits": {"minute": 2, "day": 1000, "concurrent": 5, "parallel": 3, "queued": 200},
         "overrides": ["minute"],

@@ -173,5 +173,5 @@ def test_the_document_describes_it():
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
     described = document["components"]["schemas"][schema.rpartition("/")[2]]["properties"]
     assert described.keys() == {
-        *("now", "live", "key", "tier", "limits", "quotas", "escalation", "hits_24h", "series")
+        *("now", "live", "key", "tier", "rehearsal", "limits", "quotas", "escalation", "hits_24h", "series")
     }

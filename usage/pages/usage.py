@@ -35,7 +35,10 @@ def usage_live(request: SignedInRequest) -> HttpResponse:
     """
     if not request.user.is_authenticated:
         return HttpResponseClientRefresh()
-    return render(request, "usage/_live.html", _context(request))
+    context = _context(request)
+    if "standing" not in context:  # of no key, or one that rehearses
+        return HttpResponseClientRefresh()
+    return render(request, "usage/_live.html", context)
 
 
 def span_of(request: SignedInRequest) -> Span:
@@ -46,8 +49,8 @@ def span_of(request: SignedInRequest) -> Span:
 def _context(request: SignedInRequest) -> dict[str, Any]:
     keys = keys_of(request.user)
     key = chosen_key(keys, request.user, request.GET.get("key"))
-    if key is None:
-        return {"keys": keys}
+    if key is None or key.is_rehearsal:
+        return {"keys": keys, "key": key}
     standing = standing_of_key(key)
     series = series_of_standing(key_subject_id(key.pk), standing)
     return {

@@ -18,7 +18,7 @@ from PIL import Image
 
 from accounts import api_keys
 from accounts.models import ApiKey, Tier, User
-from images.docs import example_files, first_request, webhooks
+from images.docs import example_files, first_request, rehearsal, webhooks
 from images.docs.example_files import EXAMPLES, how_to_run
 from images.drawings import draw
 from tests.images.docs.front import Front
@@ -177,6 +177,41 @@ def test_the_first_request_works_as_it_is_shown(live_server, worker, key, tmp_pa
     command = first_request.command(live_server.url).replace(first_request.KEY, key)
     said = subprocess.run(["sh", "-ec", command], cwd=tmp_path, capture_output=True, check=True, timeout=60)
     assert b'"status": "done"' in said.stdout
+
+
+def test_the_test_of_a_client_tries_the_python_example(live_server, worker, key, tmp_path):
+    owner = User.objects.get()
+    text = api_keys.issue(owner, name="rehearsal", is_rehearsal=True)[1]
+    for name in ("convert.py", "rehearse.py"):
+        shutil.copy(example_files.FOLDER / name, tmp_path)
+    ran = subprocess.run(
+        [sys.executable, "rehearse.py"],
+        cwd=tmp_path,
+        env=os.environ | {"KOALA_URL": live_server.url, "KOALA_KEY": text},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert re.findall(r"^(\S+): waited 2\.\d s, then 200$", ran.stdout, re.MULTILINE) == [
+        *("rate_limited", "queue.pool_saturated")
+    ]
+    assert ran.stderr.count("Again in 2.") == 2
+
+
+def test_a_refusal_is_rehearsed_as_the_page_shows_it(live_server, worker, key, tmp_path):
+    text = api_keys.issue(User.objects.get(), name="rehearsal", is_rehearsal=True)[1]
+    (tmp_path / "photo.png").write_bytes(PNG)
+    command = rehearsal.command(live_server.url).replace(rehearsal.KEY, text)
+    said = [
+        subprocess.run(
+            ["sh", "-ec", command], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        ).stdout
+        for command in (command, f"sleep 2; {command}")
+    ]
+    assert [text.split()[1] for text in said] == ["429", "200"]
+    assert "X-Koala-Rehearsal: true" in said[0]
+    assert '"code": "cooldown"' in said[0]
 
 
 def test_the_receiver_takes_our_events_and_no_others():

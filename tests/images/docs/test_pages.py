@@ -32,6 +32,7 @@ QUERIES = {
     "docs_jobs": 1,
     "docs_webhooks": 0,
     "docs_examples": 0,
+    "docs_rehearsal": 3,
     "docs_api": 0,
 }
 

@@ -34,6 +34,7 @@ def described(key: ApiKey, standing: Standing) -> dict[str, Any]:
         "owner": key.owner.email,
         "status": "expired" if key.status == ApiKey.Status.ACTIVE and key.has_expired else key.status,
         "tier": key.tier.slug,
+        "rehearsal": key.is_rehearsal,
         "secrets": [
             {
                 "start": secret.start,

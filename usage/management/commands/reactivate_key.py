@@ -9,7 +9,7 @@ from accounts.management.key_argument import add_key_argument, find_key
 from accounts.management.panel_command import PanelCommand
 from usage.escalation.policy import read_ladder
 from usage.escalation.reactivation import NotPossible, reactivate
-from usage.management.rehearsal import rehearsal
+from usage.management.dry_run import taken_back
 
 
 class Command(PanelCommand):
@@ -27,7 +27,7 @@ class Command(PanelCommand):
     def handle(self, *, key: str, reason: str, clean: bool, dry_run: bool, **options: Any) -> None:
         found = find_key(key)
         try:
-            with rehearsal(only=dry_run):
+            with taken_back(only=dry_run):
                 tier = reactivate(found, by=None, reason=reason, clean=clean)
         except NotPossible as why_not:
             raise CommandError(str(why_not)) from None

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 from accounts.management.key_argument import add_key_argument, find_key
 from accounts.management.panel_command import PanelCommand
 from usage.escalation.reactivation import NotPossible, suspend
-from usage.management.rehearsal import rehearsal
+from usage.management.dry_run import taken_back
 
 
 class Command(PanelCommand):
@@ -22,7 +22,7 @@ class Command(PanelCommand):
     def handle(self, *, key: str, reason: str, dry_run: bool, **options: Any) -> None:
         found = find_key(key)
         try:
-            with rehearsal(only=dry_run):
+            with taken_back(only=dry_run):
                 suspend(found, by=None, reason=reason)
         except NotPossible as why_not:
             raise CommandError(str(why_not)) from None

@@ -7,8 +7,8 @@ from django.db import transaction
 
 
 @contextmanager
-def rehearsal(only: bool) -> Iterator[None]:
-    """If `only` a rehearsal, SQL takes back what is done within, and what follows a commit doesn't happen."""
+def taken_back(only: bool) -> Iterator[None]:
+    """`only` a dry run: SQL takes back what is done within, and what follows a commit doesn't happen."""
     if not only:
         yield
         return
