@@ -16,8 +16,8 @@ def keys_of(user: User) -> list[ApiKey]:
 def chosen_key(keys: list[ApiKey], user: User, start: str | None) -> ApiKey | None:
     """The account's key with a secret that begins, or began, with `start`; raises `Http404` for any other.
 
-    Without a `start`: the newest that works, rather one that doesn't rehearse, else the newest; `None` if there
-    is none at all.
+    Without a `start`: the newest that works, one that doesn't rehearse before one that does, else the newest;
+    `None` if there is none at all.
     """
     if start is None:
         working = [key for key in keys if key.status == ApiKey.Status.ACTIVE and not key.has_expired]
