@@ -14,7 +14,6 @@ from accounts.keys.facts import KeyFacts
 from accounts.keys.status import Status, status_of
 from accounts.models import ApiKey, AuditEntry, Tier
 from usage import subjects
-from usage.books.series import Point, series_of
 from usage.escalation.ladder import GUEST_PREFIX, SUSPENDED
 from usage.limits.kinds import JobKind, Kind
 from usage.limits.resetting import Counters, counters_of
@@ -117,15 +116,6 @@ class Record:
     def can_go_on_by_staff(self) -> bool:
         """Whether there is a suspension or a block to lift."""
         return not self.is_revoked and (self.is_suspended or self.is_blocked)
-
-    @property
-    def hours(self) -> list[Point]:
-        """Requests of the last 24 hours: one query and, while the store is there, one round trip."""
-        now = int(self.standing.now.timestamp())
-        try:
-            return series_of(self.subject.id, now, live=self.standing.live).hours
-        except redis.RedisError:
-            return series_of(self.subject.id, now, live=False).hours
 
     @property
     def entries(self) -> QuerySet[AuditEntry]:

@@ -275,7 +275,7 @@ class TestOneSubject:
         page = read(a_supporter.get(page_of(key)))
         assert "Blocked Charged requests are refused. The history says why. Served again" in page
         assert "Cooldown of 5 minutes 20 requests in one minute, limit 10; third strike." in page
-        assert "30 admitted, 31 refused; by hour, in UTC" in page
+        assert "Requests over time 30 served 31 refused" in page
         assert "Renamed by olivia@example.com Name: prod → Nightly" in page
 
     def test_a_guest_has_a_page_whoever_it_is(self, a_supporter, driven_clock):

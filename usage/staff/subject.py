@@ -1,16 +1,15 @@
 """One subject: who it is, its effective limits, the live counters, what happened, and what staff can do."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.admin.utils import quote
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey, User
-from usage.books.series import Point
+from usage.charts import Span, chart_of, series_of_standing
 from usage.staff.access import StaffRequest, staff_page
 from usage.staff.entries import told
 from usage.subject_record import LEASES_SHOWN, Record, record_of
@@ -21,36 +20,22 @@ SENTENCES = {
     "blocked": "Charged requests are refused. The history says why.",
     "expired": "Its requests are refused. With a later end it works again.",
 }
-CHART_HEIGHT, BAR, GAP = 88, 14, 6
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """An hour in the chart: whole pixels, from the top."""
-
-    point: Point
-    x: int
-    admitted_y: int
-    admitted_height: int
-    refused_y: int
-    refused_height: int
 
 
 @require_safe
 @staff_page("accounts.view_apikey")
 def subject(request: StaffRequest, subject_id: str) -> HttpResponse:
+    """`?span=` says how far back the chart goes."""
     record = record_of(subject_id)
-    hours = record.hours
+    try:
+        span = Span(request.GET.get("span", Span.DAY))
+    except ValueError:
+        raise Http404("There is no such span.") from None
+    series = series_of_standing(subject_id, record.standing)
     context = _live(record) | {
         "may": permissions_of(request.user),
-        "hours": hours,
-        "bars": _bars(hours),
-        "chart_width": len(hours) * (BAR + GAP) - GAP,
-        "chart_height": CHART_HEIGHT,
-        "bar_width": BAR,
-        "most": max((hour.admitted + hour.refused for hour in hours), default=0),
-        "admitted": sum(hour.admitted for hour in hours),
-        "refused": sum(hour.refused for hour in hours),
+        "chart": chart_of(series, span, record.subject.limits),
+        "spans": list(Span),
         "entries": told(record.entries) if request.user.has_perm("accounts.view_auditentry") else None,
     }
     return render(request, "staff/subject.html", context)
@@ -86,19 +71,6 @@ def _live(record: Record) -> dict[str, Any]:
         "most_leases": LEASES_SHOWN,
         "admin_url": _admin_url(record),
     }
-
-
-def _bars(hours: list[Point]) -> list[Bar]:
-    most = max((hour.admitted + hour.refused for hour in hours), default=0) or 1
-    bars = []
-    for number, hour in enumerate(hours):
-        admitted = round(hour.admitted * CHART_HEIGHT / most)
-        # Something is never drawn as nothing.
-        admitted = max(admitted, 1 if hour.admitted else 0)
-        refused = max(round(hour.refused * CHART_HEIGHT / most), 1 if hour.refused else 0)
-        top = max(0, CHART_HEIGHT - admitted - refused)
-        bars.append(Bar(hour, number * (BAR + GAP), CHART_HEIGHT - admitted, admitted, top, refused))
-    return bars
 
 
 def _admin_url(record: Record) -> str | None:
