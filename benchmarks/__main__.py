@@ -5,7 +5,7 @@ import signal
 import sys
 from subprocess import CalledProcessError
 
-from benchmarks import NothingMeasured, flush, guard, images, keys, ladder, pages, queue
+from benchmarks import NothingMeasured, flush, guard, images, keys, ladder, pages, queue, replay
 
 # Each is a module with a SUMMARY that begins with its name, `add_arguments(group)` for options of its own,
 # and `run(asked)`, which prints what it measured and tells whether every promised floor was met.
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "keys": keys,
     "images": images,
     "queue": queue,
+    "replay": replay,
     "pages": pages,
 }
 

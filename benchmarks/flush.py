@@ -54,7 +54,7 @@ def add_arguments(group: argparse._ArgumentGroup) -> None:
 
 def run(asked: argparse.Namespace) -> bool:
     """Measure and print the table; tells whether what was promised is kept."""
-    print(f"{SUMMARY}\n{_machine()}\nload of the machine before: {os.getloadavg()[0]:.1f}\n")
+    print(f"{SUMMARY}\n{machine()}\nload of the machine before: {os.getloadavg()[0]:.1f}\n")
     cases = [Case(asked.keys // FEW or 1, 0), Case(asked.keys, 0), Case(asked.keys, REST_OF_DAY)]
     with ExitStack() as running:
         var_dir = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="koala-bench-")))
@@ -113,7 +113,7 @@ def _output_of(module: str, environment: Mapping[str, str], stdin: str = "") -> 
     return output
 
 
-def _machine() -> str:
+def machine() -> str:
     versions = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
     return (
         f"{os.cpu_count()} CPUs, {platform.python_implementation()} {platform.python_version()}, {versions}"

@@ -64,6 +64,7 @@ PAGES = (
     Page("staff-overview", "/staff/", Seen.BY_STAFF),
     Page("staff-reactivations", "/staff/reactivations/", Seen.BY_STAFF),
     Page("staff-reactivation", "/staff/reactivations/{key}/", Seen.BY_STAFF),
+    Page("replay", "/staff/replays/{replay}/", Seen.BY_STAFF),
     Page("subjects", "/staff/subjects/", Seen.BY_STAFF),
     Page("subjects-found", "/staff/subjects/?q={start}", Seen.BY_STAFF),
     Page("subject", "/staff/subjects/k:{key}/", Seen.BY_STAFF),

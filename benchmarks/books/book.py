@@ -36,9 +36,9 @@ def main() -> None:
 
     store = LimitStore(settings.LIMITS_URL, timeout=5, clock=lambda: BOOKED_AT)
     connection.ensure_connection()
-    _forget_peak()
+    forget_peak()
     backend = psutil.Process(connection.connection.info.backend_pid)
-    before, cpu, database_cpu = _peak_bytes(), time.process_time(), sum(backend.cpu_times()[:2])
+    before, cpu, database_cpu = peak_bytes(), time.process_time(), sum(backend.cpu_times()[:2])
     began = time.perf_counter()
     rows = booking.book_closed_minutes(store)
     seconds = time.perf_counter() - began
@@ -47,7 +47,7 @@ def main() -> None:
         "cpu_seconds": time.process_time() - cpu,
         "database_cpu_seconds": sum(backend.cpu_times()[:2]) - database_cpu,
         "rows": rows,
-        "growth": _peak_bytes() - before,
+        "growth": peak_bytes() - before,
         "notices": Notice.objects.count(),
     }
     sums = {name: Sum(name) for name in COUNTS}
@@ -70,12 +70,12 @@ def main() -> None:
     json.dump(measured, sys.stdout)
 
 
-def _forget_peak() -> None:
+def forget_peak() -> None:
     """Begin the peak of this process's memory anew. (`ru_maxrss` would be that of its parent, too.)"""
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """The most memory this process has had since then."""
     status = Path("/proc/self/status").read_text()
     peaks = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)

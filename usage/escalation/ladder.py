@@ -13,7 +13,7 @@ that are over. Nothing here reads a clock or a store: times are given, in whole 
 """
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -112,8 +112,8 @@ class Move(NamedTuple):
     until: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+# A tuple, because days that are replayed make millions of them.
+class Place(NamedTuple):
     """Where a subject stands. `minute` is the last one it was counted in, with `refusals` that may strike.
 
     `strikes` are as of `last_refusal`, a minute, too; 0 is never.
@@ -143,8 +143,7 @@ class Place:
         if strikes and above >= COOLDOWN and strikes >= ladder.steps[above].strikes:
             until = 0 if above == SUSPENDED else now + ladder.steps[above].seconds
             before = decayed.before if decayed else max(place.escalation, WARNED)
-            return replace(
-                place,
+            return place._replace(
                 refusals=0,
                 strikes=0,
                 escalation=above,
@@ -154,8 +153,10 @@ class Place:
             ), Move(Cause.STRIKES, before, above, until)
         return place, decayed
 
-    def counted(self, now: int, minute_limit: int | None, ladder: Ladder, *, refused: bool) -> "Place":
-        """The request was admitted, or refused by the minute's or the day's limit.
+    def counted(
+        self, now: int, minute_limit: int | None, ladder: Ladder, *, refused: bool, times: int = 1
+    ) -> "Place":
+        """The request was admitted, or refused by the minute's or the day's limit; or so many at once were.
 
         (One that was refused for concurrency leaves no trace on the ladder.)
         """
@@ -163,19 +164,18 @@ class Place:
         strikes = self._strikes_now(now, minute_limit, ladder)
         refusals = self.refusals if self.minute == minute else 0
         if refused:
-            return replace(
-                self,
+            return self._replace(
                 minute=minute,
-                refusals=refusals + (now >= self.grace_until),
+                refusals=refusals + times * (now >= self.grace_until),
                 last_refusal=minute,
                 strikes=strikes,
                 clean_since=now if self.escalation >= COOLDOWN else self.clean_since,
             )
-        kept = replace(
-            self, minute=minute, refusals=refusals, strikes=self._judged(now, minute_limit, ladder)
+        kept = self._replace(
+            minute=minute, refusals=refusals, strikes=self._judged(now, minute_limit, ladder)
         )
         if kept.escalation == 0 and strikes == 0 and minute - self.last_refusal > ladder.warned_minutes:
-            return replace(kept, last_refusal=0, strikes=0)
+            return kept._replace(last_refusal=0, strikes=0)
         return kept
 
     def shown(self, now: int, minute_limit: int | None, ladder: Ladder) -> tuple[int, int]:
@@ -207,10 +207,10 @@ class Place:
         clean_since = max(self.clean_since, self.until)
         drops = (now - clean_since) // ladder.decay_seconds
         if drops <= 0:
-            return replace(self, clean_since=clean_since), None
+            return self._replace(clean_since=clean_since), None
         after = self.escalation - drops
         after = after if after >= COOLDOWN else 0
-        moved = replace(
-            self, escalation=after, until=0, clean_since=clean_since + drops * ladder.decay_seconds
+        moved = self._replace(
+            escalation=after, until=0, clean_since=clean_since + drops * ladder.decay_seconds
         )
         return moved, Move(Cause.DECAY, self.escalation, after, 0)

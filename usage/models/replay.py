@@ -43,3 +43,8 @@ class Replay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.about} {self.slug} at {self.asked_at:%Y-%m-%d %H:%M}".replace("  ", " ")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it isn't over yet."""
+        return self.status in (self.Status.WAITING, self.Status.RUNNING)

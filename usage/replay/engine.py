@@ -17,7 +17,7 @@ is known in advance (`_Rest`), and then it costs an addition.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from usage.escalation.ladder import COOLDOWN, SUSPENDED, Cause, Ladder, Move, Place
@@ -66,6 +66,13 @@ class Outcome:
     refused_by_day: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # by Unix day
     moves: list[Moved] = field(default_factory=list)
     place: Place = GROUND
+
+    def refuse(self, minute: int, number: int) -> None:
+        """Note that in a Unix minute so many were refused."""
+        self.limited_minutes += 1
+        self.refused_by_day[minute // DAY_MINUTES] += number
+        if self.first_refusal is None:
+            self.first_refusal = minute * 60
 
     @property
     def refused(self) -> int:
@@ -180,8 +187,8 @@ class _Player:
                 outcome.admitted += charged
                 midnight, charged = minute - minute % DAY_MINUTES + DAY_MINUTES, 0
             if minute < blocked_until:
-                self._refuse(minute, demand)
                 outcome.blocked_hits += demand
+                outcome.refuse(minute, demand)
             elif minute < quiet_until and demand <= minute_limit and demand <= day_limit - charged:
                 charged += demand
             else:
@@ -193,33 +200,23 @@ class _Player:
     def _step(self, minute: int, demand: int, minute_limit: int, day_left: int) -> int:
         """A minute's requests by the rules; gives how many were admitted."""
         now, limit, ladder, outcome = minute * 60, self.windows.minute, self.ladder, self.outcome
-        place, move = outcome.place.arrive(now, limit, ladder, self.subject_id)
-        if move is not None:
-            outcome.moves.append(Moved(now, move))
+        place = outcome.place
+        if place.refusals or place.strikes or place.escalation >= COOLDOWN:  # else it has nothing to judge
+            place, move = place.arrive(now, limit, ladder, self.subject_id)
+            if move is not None:
+                outcome.moves.append(Moved(now, move))
         if place.is_blocked(now):
-            admitted = 0
-            outcome.blocked_hits += demand
+            hits = demand
+            outcome.blocked_hits += hits
         else:
-            admitted = min(demand, minute_limit, day_left)
-            if admitted:
-                place = place.counted(now, limit, ladder, refused=False)
-            hits = demand - admitted
-            if hits:
-                place = place.counted(now, limit, ladder, refused=True)
-                if hits > 1 and now >= place.grace_until:
-                    place = replace(place, refusals=place.refusals + hits - 1)
-                if admitted == day_left:
-                    outcome.day_hits += hits
-                else:
-                    outcome.minute_hits += hits
+            hits = max(0, demand - min(minute_limit, day_left))
+            # The last kind of them leaves the same trace, whatever came before it in its minute.
+            place = place.counted(now, limit, ladder, refused=hits > 0, times=hits)
+            if day_left <= minute_limit:
+                outcome.day_hits += hits
+            else:
+                outcome.minute_hits += hits
         outcome.place = place
-        if admitted < demand:
-            self._refuse(minute, demand - admitted)
-        return admitted
-
-    def _refuse(self, minute: int, number: int) -> None:
-        outcome = self.outcome
-        outcome.limited_minutes += 1
-        outcome.refused_by_day[minute // DAY_MINUTES] += number
-        if outcome.first_refusal is None:
-            outcome.first_refusal = minute * 60
+        if hits:
+            outcome.refuse(minute, hits)
+        return demand - hits

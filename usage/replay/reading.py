@@ -6,15 +6,13 @@ Of a subject that was chosen, minutes are read from the first such day on.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import BigIntegerField, F, Func, Min, Model, Q
+from django.db.models import Min, Model, Q
 
 from accounts.models import ApiKey, Tier
 from usage.books.retention import MINUTES_KEPT
@@ -25,11 +23,9 @@ from usage.replay.engine import GROUND, Order, Windows
 from usage.spans import DAY, HOUR, day_start, hour_start, minute_start
 from usage.subjects import key_id_of, key_subject_id
 
-SUBJECTS = 500  # of which minutes are asked for at once: SQLite takes a limited number of parameters
-ROWS = 10_000  # that come here at once
+SUBJECTS = 1000  # of which minutes are asked for at once: SQLite takes a limited number of parameters
+ROWS = 500_000  # minutes that come here at once: some 10 MB
 UNLIMITED = 2**31 - 1
-
-DEMAND = F("admitted") + F("minute_hits") + F("day_hits") + F("blocked_hits")
 
 _DEMAND = "(admitted + minute_hits + day_hits + blocked_hits)"
 _SUMS = ("minutes", "requests", "admitted", "limit_hits", "blocked_hits", "concurrent_hits", "other_hits")
@@ -234,29 +230,40 @@ def struck_before(subjects: Iterable[str], span: Span) -> int:
 
 def minutes_of(subjects: Sequence[str], span: Span) -> Iterator[tuple[str, list[tuple[int, int]]]]:
     """Of each of the subjects its minutes in order, with what was asked in each."""
-    rows = (
-        UsageMinute.objects.filter(subject__in=subjects, start__gte=span.first, start__lt=span.end)
-        .order_by("subject", "start")
-        .values_list("subject", _UnixMinute("start"), DEMAND)
-        .iterator(chunk_size=ROWS)
-    )
-    for subject, of_subject in groupby(rows, itemgetter(0)):
-        yield subject, [(minute, demand) for _, minute, demand in of_subject if demand]
-
-
-class _UnixMinute(Func):
-    """A time as the store counts it: as a number it costs a tenth of what a time costs to bring here."""
-
-    output_field = BigIntegerField()
-    template = "CAST(EXTRACT(EPOCH FROM %(expressions)s) AS bigint) / 60"
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self.as_sql(
-            compiler,
-            connection,
-            template="CAST(strftime('%%%%s', %(expressions)s) AS integer) / 60",
-            **context,
+    where = f"subject IN ({', '.join(['%s'] * len(subjects))}) AND start >= %s AND start < %s"
+    parameters = [*subjects, _time(span.first), _time(span.end)]
+    table, minute, together, read = _table(UsageMinute), *_DIALECTS[connection.vendor]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}", parameters)  # noqa: S608 (names of our own)
+        if cursor.fetchone()[0] > ROWS and len(subjects) > 1:
+            half = len(subjects) // 2
+            yield from minutes_of(subjects[:half], span)
+            yield from minutes_of(subjects[half:], span)
+            return
+        # Two lists a subject, in whatever order they lie there: nearly the one of time, so there is little to
+        # sort. A row for each minute cost twice as much on both sides.
+        cursor.execute(
+            f"SELECT subject, {together}({minute}), {together}({_DEMAND}) FROM {table}"  # noqa: S608
+            f" WHERE {where} AND {_DEMAND} > 0 GROUP BY subject",
+            parameters,
         )
+        for subject, minutes, demands in cursor:
+            yield subject, sorted(zip(read(minutes), read(demands), strict=True))
+
+
+def _as_it_is(numbers: list[int]) -> list[int]:
+    return numbers
+
+
+def _from_text(numbers: str) -> list[int]:
+    return [int(number) for number in numbers.split(",")]
+
+
+# A time as a Unix minute, what makes a list of numbers, and what reads one.
+_DIALECTS: dict[str, tuple[str, str, Callable[[Any], list[int]]]] = {
+    "postgresql": ("CAST(EXTRACT(EPOCH FROM start) AS bigint) / 60", "array_agg", _as_it_is),
+    "sqlite": ("CAST(strftime('%%s', start) AS integer) / 60", "group_concat", _from_text),
+}
 
 
 def _number(limit: int | None) -> int:

@@ -1,0 +1,1 @@
+"""What the replay benchmark runs in processes of its own."""
