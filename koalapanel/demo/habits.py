@@ -16,8 +16,9 @@ class Habit:
     """When a client works and how much, within its limit of requests a minute.
 
     In each of its `hours` (UTC) it begins some `sessions` of `size` requests, up to `pace` in a minute; in
-    others now and then one. `overdoes` is how often a session fills a minute and asks for more, `over` by how
-    many; what refuses it then is `kind`.
+    others now and then one. The present hour and the one before have some more, `lately`, for a chart of the
+    last hour. `overdoes` is how often a session fills a minute and asks for more, `over` by how many; what
+    refuses it then is `kind`.
     """
 
     caller: Caller
@@ -32,13 +33,15 @@ class Habit:
     route: str = "convert"
     weekend: float = 0.4
     since_days: int = DAYS
+    lately: int = 0
 
 
 def live(books: Books, subject: str, habit: Habit, chance: random.Random) -> None:
     """Note what the subject did until the present, a little more each week."""
     for hour, eagerness in _hours(books.present, habit):
-        for _ in range(habit.sessions):
-            if chance.random() < eagerness:
+        is_lately = hour > books.present - 2 * HOUR
+        for number in range(habit.sessions + habit.lately * is_lately):
+            if number >= habit.sessions or chance.random() < eagerness:
                 _session(books, subject, habit, hour + MINUTE * chance.randrange(60), chance)
 
 

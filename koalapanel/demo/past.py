@@ -87,7 +87,7 @@ def _made(one: _MoreKeys, people: Mapping[str, User], now: datetime) -> ApiKey:
         people[one.owner],
         name=one.name,
         tier=Tier.objects.get(slug=one.tier),
-        created_at=now - one.days_old * DAY,
+        created_at=_some_days_ago(now, one.days_old),
         expires_at=now + one.ends_in if one.ends_in else None,
         **one.fields,
     )
@@ -148,18 +148,20 @@ def _habits(keys: Mapping[str, ApiKey], more: Mapping[str, ApiKey]) -> dict[str,
     office, always = range(7, 20), range(24)
     return {
         of(keys[ADA]): Habit(_SHOP, 30, range(9, 17), 1, (2, 9), 4, weekend=0.0),
-        of(keys[POLLY]): Habit(_SHOP, 30, office, 2, (6, 22), 9, overdoes=0.02),
+        of(keys[POLLY]): Habit(_SHOP, 30, office, 2, (6, 22), 9, overdoes=0.02, lately=4),
         of(more["staging"]): Habit(_SHOP, 30, range(10, 16), 1, (1, 6), 3, weekend=0.0),
         of(keys[BEN]): Habit(
-            *(_NIGHTLY, 60, range(1, 4), 3, (240, 420), 60), overdoes=0.5, over=(1, 8), weekend=1.0
+            *(_NIGHTLY, 60, range(1, 4), 3, (240, 420), 60), overdoes=0.5, over=(1, 8), weekend=1.0, lately=1
         ),
         of(more["image import"]): Habit(_NIGHTLY, 120, always, 2, (4, 14), 8, weekend=0.9),
-        of(keys[HARRY]): Habit(_PROD, 30, range(8, 19), 1, (18, 40), 28, overdoes=0.5, over=(2, 24)),
+        of(keys[HARRY]): Habit(
+            *(_PROD, 30, range(8, 19), 1, (8, 22), 18), overdoes=0.6, over=(1, 5), lately=4
+        ),
         of(more["scraper"]): Habit(
             *(_SCRAPER, 30, always, 1, (12, 26), 20), overdoes=0.2, over=(1, 5), since_days=24
         ),
         of(keys[FIONA]): Habit(
-            *(_FOLDERS, 30, office, 1, (2, 10), 3), overdoes=0.12, kind="queued", route="batch"
+            *(_FOLDERS, 30, office, 1, (2, 10), 3), overdoes=0.12, kind="queued", route="batch", lately=3
         ),
         GUEST: Habit(
             *(_BROWSER, 10, range(12, 23), 1, (2, 9), 8),
@@ -171,14 +173,19 @@ def _habits(keys: Mapping[str, ApiKey], more: Mapping[str, ApiKey]) -> dict[str,
     }
 
 
+def _some_days_ago(now: datetime, days: int) -> datetime:
+    """So many days before, at some time of people's working day."""
+    return day_start(now) - days * DAY + 8 * HOUR + MINUTE * (days * 97 % 600)
+
+
 def _make_old(keys: list[ApiKey], books: Books, now: datetime) -> None:
     """As if accounts and keys had been made when their past begins, and used when the books say so."""
     User.objects.update(date_joined=now - 200 * DAY)
     last = books.last_minutes()
     for number, key in enumerate(keys):
         if now - key.created_at < DAY:
-            ApiKey.objects.filter(pk=key.pk).update(created_at=now - (90 + 11 * number) * DAY)
-            key.created_at = now - (90 + 11 * number) * DAY
+            key.created_at = _some_days_ago(now, 90 + 11 * number)
+            ApiKey.objects.filter(pk=key.pk).update(created_at=key.created_at)
         used = last.get(key_subject_id(key.pk))
         KeySecret.objects.filter(key=key).update(created_at=key.created_at, last_used_at=used)
 
@@ -206,24 +213,24 @@ def _write_audit(
         entry(key.created_at, key.owner.email, "created", key, {}, {"start": key.start, "name": key.name})
         for key in (*keys.values(), *more.values())
     ]
-    limits, night = keys[BEN], 33 * DAY
+    limits = keys[BEN]
     entries += [
         entry(
-            *(now - night, LIONEL, "changed limits", limits),
+            *(_some_days_ago(now, 33), LIONEL, "changed limits", limits),
             *({"minute_override": None}, {"minute_override": limits.minute_override}),
             "Their nightly run takes both of our machines at 120 a minute. Agreed with Ben.",
         ),
         entry(
-            *(now - 21 * DAY, LIONEL, "changed limits", keys[FIONA]),
+            *(_some_days_ago(now, 21), LIONEL, "changed limits", keys[FIONA]),
             *({"queued_override": None}, {"queued_override": keys[FIONA].queued_override}),
             "Whole folders at once kept others waiting.",
         ),
         entry(
-            *(now - 20 * DAY, POLLY, "revoked", more["old web shop"]),
+            *(_some_days_ago(now, 20), POLLY, "revoked", more["old web shop"]),
             *({"status": "active"}, {"status": "revoked"}),
         ),
         entry(
-            *(now - 12 * DAY, POLLY, "changed expiry", more["staging"]),
+            *(_some_days_ago(now, 12), POLLY, "changed expiry", more["staging"]),
             *({"expires_at": None}, {"expires_at": f"{more['staging'].expires_at:%Y-%m-%dT%H:%M:%S+00:00}"}),
         ),
     ]
