@@ -14,8 +14,9 @@ from accounts.mail.sending import send_what_is_due
 from accounts.models import User
 from tests.mail_server import html_of, text_of, words_in
 from usage.escalation.reactivation import suspend
-from usage.models import EscalationStep, Notice
+from usage.models import EscalationEvent, EscalationStep, Notice
 from usage.notices import owe
+from usage.subjects import key_subject_id
 from usage.tasks import send_mail
 
 pytestmark = pytest.mark.django_db
@@ -265,6 +266,35 @@ class TestItsTwoParts:
         assert f'href="{switch}"' in html_of(email)
         client.force_login(owner)
         assert 'id="notifications"' in client.get("/account/").content.decode()
+
+
+class TestTheLinkToABlock:
+    @pytest.fixture
+    def event(self, key):
+        return EscalationEvent.objects.create(
+            event_id="b7:1-0",
+            subject=key_subject_id(key.pk),
+            key=key,
+            at=NOW,
+            cause="strikes",
+            before=4,
+            after=5,
+        )
+
+    def link_in(self, mail_server):
+        assert send_what_is_due() == 1
+        (button,) = re.findall(r'class="button" href="([^"]*)"', html_of(mail_server.received[0]))
+        return button
+
+    @pytest.mark.parametrize("kind", ["day_block", "suspension"])
+    def test_leads_to_the_page_of_the_one_that_it_is_about(
+        self, mail_server, key, event, kind, client, owner
+    ):
+        owe(Notice.Kind(kind), key, f"{kind}:{event.event_id}", FACTS[kind])
+        link = self.link_in(mail_server)
+        assert link == f"https://panel.example.com/usage/blocks/{event.pk}/"
+        client.force_login(owner)
+        assert client.get(f"/usage/blocks/{event.pk}/").status_code == 200
 
 
 class TestSending:
