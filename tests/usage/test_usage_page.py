@@ -206,7 +206,7 @@ def test_the_old_address_leads_to_the_page(signed_in):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"status": ApiKey.Status.SUSPENDED}, "Suspended: this key is refused. To have it reactivated, tell"),
+        ({"status": ApiKey.Status.SUSPENDED}, "Suspended: this key is refused. To have it reactivated, say"),
         ({"status": ApiKey.Status.REVOKED}, "Revoked: this key is refused for good."),
         ({"expires_at": timezone.now() - timedelta(days=1)}, "Expired: this key is past its date."),
     ],
@@ -333,10 +333,12 @@ def test_a_key_suspended_by_the_ladder_is_told_how_it_came_and_what_to_do(signed
     customer.asks(4)
     local_hits().flush()
     page = read(signed_in.get("/"))
-    assert "Suspended: this key climbed the whole ladder and is refused. To have it reactivated, tell" in page
+    assert "Suspended: this key climbed the whole ladder and is refused. To have it reactivated, say" in page
     assert "Suspension you are here" in page
     assert "What comes next Nothing by itself: this is the last step." in page
-    assert "When it eases When a person reactivates the key." in page
+    assert (
+        "When it eases When a person reactivates the key: ask for that, and say what you have changed" in page
+    )
     for words in ("Suspended by the ladder", "Blocked for 24 hours", "Blocked for 1 hour", "Cooldown of 5"):
         assert words in page
 

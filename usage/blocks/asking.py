@@ -16,7 +16,7 @@ from usage.models import ReactivationRequest
 @transaction.atomic
 def ask(key: ApiKey, *, by: User, note: str) -> ReactivationRequest:
     """Gives the request that waits now: a new one, or the one that waited before. Raises `NotPossible`."""
-    key = ApiKey.objects.select_for_update().select_related("owner", "tier").get(pk=key.pk)
+    key = ApiKey.objects.select_for_update(of=("self",)).select_related("owner", "tier").get(pk=key.pk)
     if key.status == ApiKey.Status.REVOKED:
         raise NotPossible("This key is revoked, for good: nobody can reactivate it. Create a new one.")
     if key.status != ApiKey.Status.SUSPENDED:

@@ -133,8 +133,16 @@ def reactivation(request: StaffRequest, key_pk: int) -> HttpResponse:
     else:
         form = _new_form(asked)
     now = present()
-    case = _case(key, asked, read_ladder(), now)
-    context = {"case": case, "key": key, "form": form, "now": now, "overtaken": overtaken}
+    ladder = read_ladder()
+    context = {
+        "case": _case(key, asked, ladder, now),
+        "remembered": ladder.on_probation(SUSPENDED),
+        "remembered_name": ladder.steps[ladder.on_probation(SUSPENDED)].name,
+        "key": key,
+        "form": form,
+        "now": now,
+        "overtaken": overtaken,
+    }
     return render(request, "staff/reactivation.html", context, status=status)
 
 
