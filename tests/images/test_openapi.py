@@ -158,10 +158,10 @@ class Panel:
         self.up, self.folder = up, folder
         self.url = up.wait_until_ready()
 
-    def issue_key(self) -> str:
+    def issue_key(self, *more: str) -> str:
         boundless = [f"{kind}=1000000" for kind in ("minute", "day", "concurrent", "parallel", "queued")]
         options = [option for limit in boundless for option in ("--limit", limit)]
-        command = [sys.executable, "manage.py", "issue_key", "carla@example.com", *options]
+        command = [sys.executable, "manage.py", "issue_key", "carla@example.com", *options, *more]
         printed = subprocess.run(
             command, cwd=BASE_DIR, env=self.up.told, capture_output=True, text=True, check=True
         )
@@ -228,6 +228,17 @@ class TestAPanelThatRuns:
         tried = panel.try_all(*options, headers={"Accept": PROBLEM})
         assert tried.passed, tried.said
         assert 429 in {status for (_, _, status) in tried.requests}
+
+    @pytest.mark.long
+    @pytest.mark.timeout(600)
+    @pytest.mark.parametrize(
+        "more", [{}, {"X-Koala-Rehearse": "queue.limit_exceeded"}], ids=["free", "refused"]
+    )
+    def test_it_answers_a_rehearsal_key_as_documented(self, panel, more):
+        headers = {"X-Api-Key": panel.issue_key("--rehearsal")} | more
+        tried = panel.try_all("--max-examples", "5", headers=headers)
+        assert tried.passed, tried.said
+        assert {429 if more else 200} <= tried.statuses("POST", "/api/v1/convert")
 
     @pytest.mark.long
     @pytest.mark.timeout(3600)
