@@ -32,10 +32,8 @@ LOST = timedelta(seconds=HARD_LIMIT + 10)  # a run that began longer ago has no 
 TELL_EVERY = 1.0  # seconds
 
 CUT_SHORT = "Its worker ended before it did, so it was begun again."
-GIVEN_UP = (
-    "Its worker ended twice before it did. Start it again, and look at the worker's log if it ends so again."
-)
-TOO_LONG = f"It took longer than {SOFT_LIMIT} seconds. Start it again when the server has less to do."
+GIVEN_UP = "Its worker ended twice before it did; the worker's log may say why."
+TOO_LONG = f"It took longer than {SOFT_LIMIT} seconds: the server may have more to do than usual."
 NO_TIER = "There is no such tier any more."
 BROKEN = "It failed. The worker's log says why."
 
