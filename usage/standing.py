@@ -97,7 +97,7 @@ def standing_of_key(key: ApiKey) -> Standing:
 def standing_of(
     subject: Subject, source: Callable[[str], str] = lambda kind: "", booked_until: int | None = None
 ) -> Standing:
-    """The subject's standing by the limits it has; six queries and three round trips.
+    """The subject's standing by the limits it has; five queries and three round trips.
 
     `source` tells where a limit's number comes from. `booked_until` is its bucket's watermark, if the caller
     has read it before: one query less.

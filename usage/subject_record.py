@@ -137,7 +137,7 @@ class Record:
 
 
 def record_of(subject_id: str) -> Record:
-    """As it is now: seven queries and four round trips. Raises `Http404` for a key that isn't there."""
+    """As it is now: six queries and four round trips. Raises `Http404` for a key that isn't there."""
     watermark = BookedUntil.objects.filter(bucket=bucket_of(subject_id)).values("minute")[:1]
     until = {"booked_until": Coalesce(Subquery(watermark), 0)}
     key_id = key_id_of(subject_id)

@@ -32,7 +32,7 @@ class Row:
 def rows_of(ids: Iterable[str], now: datetime, anonymous: Tier) -> list[Row]:
     """In their order, without keys that are gone; `anonymous` is the tier of guests.
 
-    One query for all keys, two for the ladder, one round trip.
+    One query for all keys, one for the ladder, one round trip.
     """
     ids = list(ids)
     pks = [pk for one in ids if (pk := key_id_of(one)) is not None]

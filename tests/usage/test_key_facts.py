@@ -72,7 +72,7 @@ def test_it_asks_the_store_once_however_many_keys_there_are(
         redis.client.Pipeline, "execute", lambda self, *words: asked.append(1) or execute(self, *words)
     )
     monkeypatch.setattr(limit_store().client, "execute_command", lambda *words: pytest.fail("asked"))
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         assert len(facts.facts_of(keys)) == 3
     assert asked == [1]
 
