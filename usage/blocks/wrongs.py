@@ -8,6 +8,10 @@ from usage.escalation.words import span
 
 # What comes so soon after a refusal was under way before that one arrived: from another thread.
 AT_THE_SAME_TIME = 20  # milliseconds
+_WHEN_TO_STOP = {
+    "block": "A client that stops until the time it is told saves itself the trouble.",
+    "suspension": "A client that stops once it is answered 403 saves itself the trouble.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ def wrongs_of(found: Reconstruction, refused: Refused | None, kind: str = "block
         wrongs.append(
             Wrong(
                 f"It kept asking during the {kind}: {requests}, which changed nothing.",
-                "A client that stops until the time it is told saves itself the trouble.",
+                _WHEN_TO_STOP.get(kind, ""),
             )
         )
     return wrongs
