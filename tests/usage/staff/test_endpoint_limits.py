@@ -46,7 +46,7 @@ def test_the_list_has_all_seven_and_who_changed_them(a_limits_editor, django_ass
     page = text_of(a_limits_editor.get(LIST))
     assert "20 requests per minute 1,234 refused in the last 24 hours Changed by lionel@example.com" in page
     assert page.count("Never changed") == 6
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         a_limits_editor.get(LIST)
 
 
@@ -76,7 +76,7 @@ class TestWhatWasRefused:
         for n in range(30):
             refuse(f"ip:192.0.2.{n}", 2)
         a_limits_editor.get(LOGIN)
-        with django_assert_max_num_queries(10):
+        with django_assert_max_num_queries(12):
             a_limits_editor.get(LOGIN)
 
 

@@ -64,7 +64,7 @@ class TestThePage:
         for _ in range(20):
             stands(2)
         a_limits_editor.get(PAGE)
-        with django_assert_max_num_queries(11):
+        with django_assert_max_num_queries(12):
             a_limits_editor.get(PAGE)
 
     def test_its_history_has_what_was_done_in_the_records_too(self, a_limits_editor):

@@ -88,7 +88,7 @@ class TestTheList:
             api_keys.issue(a_key.owner, name="k", tier=tier)
             call_command("set_tier", tier.slug, "minute=9", verbosity=0)
         a_limits_editor.get(LIST)
-        with django_assert_max_num_queries(7):
+        with django_assert_max_num_queries(8):
             a_limits_editor.get(LIST)
 
 
