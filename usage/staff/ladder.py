@@ -19,11 +19,10 @@ from usage.escalation.ladder_changes import LADDER, POLICY_FIELDS, fields_of, na
 from usage.escalation.words import span
 from usage.models import EscalationPolicy, EscalationState, EscalationStep, Replay
 from usage.models.escalation_state import NOBODY
-from usage.replay import running
 from usage.staff.access import StaffRequest, staff_page
 from usage.staff.changing.forms import ProposalForm
 from usage.staff.changing.lines import Effect, Line
-from usage.staff.changing.pages import ChangePages, Consequences
+from usage.staff.changing.pages import ChangePages, Consequences, Question
 
 # Which way a number is stricter: up (True) or down.
 STRICTER_UP = {
@@ -167,9 +166,8 @@ class LadderPages(ChangePages[EscalationPolicy]):
             return names
         return {field: f"step_{entry.target_id}_{field}" for field in names}
 
-    def start_replay(self, request: StaffRequest, head: EscalationPolicy, proposed: Values) -> Replay | None:
-        current, wanted = (_for_a_replay(values) for values in (self.changes.values_of(head), proposed))
-        return running.start(Replay.Subject.LADDER, "", current, wanted, request.user)
+    def replayed(self, head: EscalationPolicy, current: Values, proposed: Values) -> Question | None:
+        return Question(Replay.Subject.LADDER, "", _for_a_replay(current), _for_a_replay(proposed))
 
 
 PAGES = LadderPages()

@@ -16,13 +16,12 @@ from accounts.limit_changes import TIER
 from accounts.models import AuditEntry, Tier
 from accounts.tiers import LIMIT_KINDS
 from usage.models import Replay
-from usage.replay import running
-from usage.replay.numbers import REPLAYED, of_limits
+from usage.replay.numbers import REPLAYED
 from usage.staff.access import StaffRequest, staff_page
 from usage.staff.affected import above, held_by, keys_by_tier
 from usage.staff.changing.forms import ProposalForm
 from usage.staff.changing.lines import Effect, effect_of_limit
-from usage.staff.changing.pages import ChangePages, Consequences
+from usage.staff.changing.pages import ChangePages, Consequences, Question
 
 IN_SHORT = {
     "minute": "Per minute",
@@ -104,12 +103,11 @@ class TierPages(ChangePages[Tier]):
             facts={"kinds": kinds, "is_for_guests": is_for_guests},
         )
 
-    def start_replay(self, request: StaffRequest, head: Tier, proposed: Values) -> Replay | None:
-        current = of_limits(head.limits)
+    def replayed(self, head: Tier, current: Values, proposed: Values) -> Question | None:
         if all(current[kind] == proposed[kind] for kind in REPLAYED):
             return None
-        wanted = {kind: proposed[kind] for kind in LIMIT_KINDS}
-        return running.start(Replay.Subject.TIER, head.slug, current, wanted, request.user)
+        limits = ({kind: values[kind] for kind in LIMIT_KINDS} for values in (current, proposed))
+        return Question(Replay.Subject.TIER, head.slug, *limits)
 
 
 PAGES = TierPages()

@@ -225,6 +225,21 @@ class TestTheReplay:
         a_limits_editor.get(preview.redirect_chain[-1][0])
         assert Replay.objects.count() == 1
 
+    def test_beside_numbers_that_somebody_changed_it_is_told_to_be_old(self, a_limits_editor, another_editor):
+        preview = propose(another_editor, FREE, minute="20")
+        assert "was replayed beside other numbers" not in text_of(preview)
+        change(a_limits_editor, FREE, minute="50")
+        assert "was replayed beside other numbers" in text_of(
+            confirm(another_editor, preview, FREE, reason="mine")
+        )
+
+    def test_one_of_another_tier_is_not_shown(self, a_limits_editor):
+        propose(a_limits_editor, "/staff/tiers/pro/", minute="20")
+        address = propose(a_limits_editor, FREE, minute="20").redirect_chain[-1][0]
+        other = Replay.objects.get(slug="pro")
+        response = a_limits_editor.get(f"{address.partition('&replay=')[0]}&replay={other.pk}")
+        assert response.context["replay"] is None
+
     def test_a_change_can_be_saved_while_it_runs(self, a_limits_editor):
         change(a_limits_editor, FREE, minute="20")
         assert Replay.objects.get().status == "waiting"

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -17,6 +17,7 @@ from accounts.changing import Changeable, Stale, Values
 from accounts.models import AuditEntry
 from accounts.models.revision import Revised
 from usage.models import Replay
+from usage.replay import running
 from usage.staff.access import StaffRequest
 from usage.staff.changing.forms import ConfirmationForm, ProposalForm
 from usage.staff.changing.lines import Effect, Line, Step, in_one
@@ -24,6 +25,15 @@ from usage.staff.changing.lines import Effect, Line, Step, in_one
 Head = TypeVar("Head", bound=Revised)
 SHOWN = 20  # changes in a thing's history
 ALREADY_SO = "That is how it is already. Change something first."
+
+
+class Question(NamedTuple):
+    """What a replay is asked, in the words of `usage.replay.running.start`."""
+
+    about: str
+    slug: str
+    current: Values
+    proposed: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +97,8 @@ class ChangePages(ABC, Generic[Head]):
         """For the thing's own part of its page."""
         return {}
 
-    def start_replay(self, request: StaffRequest, head: Head, proposed: Values) -> Replay | None:
-        """Of the recorded days, in the background; `None` where there is nothing to replay."""
+    def replayed(self, head: Head, current: Values, proposed: Values) -> Question | None:
+        """What is asked of a replay of the recorded days; `None` where they have nothing to tell."""
         return None
 
     def names_in(self, entry: AuditEntry) -> Mapping[str, str]:
@@ -106,7 +116,8 @@ class ChangePages(ABC, Generic[Head]):
             form = self._form(request.POST, head, current)
             if form.is_valid():
                 if self.lines(current, form.proposed):
-                    replay = self.start_replay(request, head, form.proposed)
+                    question = self.replayed(head, current, form.proposed)
+                    replay = None if question is None else running.start(*question, request.user)
                     return HttpResponseRedirect(self._address(head, "preview", form, replay))
                 form.add_error(None, ALREADY_SO)
         else:
@@ -149,7 +160,8 @@ class ChangePages(ABC, Generic[Head]):
                 return self.preview(request, type(head)._default_manager.get(pk=head.pk))
             messages.success(request, f"Saved. {self.in_force}", extra_tags="undo")
             return HttpResponseRedirect(self.url(head))
-        replay = self._replay(data.get("replay", ""))
+        question = self.replayed(head, current, form.proposed)
+        replay = self._replay(data.get("replay", ""), question)
         context = {
             **self._context(request, head),
             "form": form,
@@ -158,6 +170,7 @@ class ChangePages(ABC, Generic[Head]):
             "is_stricter": self._is_stricter(current, form.proposed),
             "affects_somebody": consequences.affects_somebody,
             "replay": replay,
+            "replay_is_old": replay and question and (replay.current, replay.proposed) != question[2:],
             "back": self._address(head, "", form),
             **consequences.facts,
         }
@@ -254,10 +267,10 @@ class ChangePages(ABC, Generic[Head]):
         query = urlencode({name: "" if value is None else value for name, value in typed.items()})
         return f"{self.url(head, step)}?{query}"
 
-    def _replay(self, number: str) -> Replay | None:
-        if not (number.isascii() and number.isdigit() and len(number) < 19):
+    def _replay(self, number: str, question: Question | None) -> Replay | None:
+        if question is None or not (number.isascii() and number.isdigit() and len(number) < 19):
             return None
-        return Replay.objects.select_related("asked_by").filter(pk=number).first()
+        return Replay.objects.filter(pk=number, about=question.about, slug=question.slug).first()
 
     def _may_change(self, request: HttpRequest) -> bool:
         return all(map(request.user.has_perm, self.permissions))
