@@ -55,4 +55,5 @@ def assert_no_barriers(page: Page) -> None:
         assert not is_wider_than_its_window(page), (page.url, window)
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            assert barriers(page) == [], (page.url, window, scheme)
+            found = barriers(page)
+            assert found == [], (found, page.url, window, scheme)
