@@ -1,8 +1,9 @@
 """What the addresses of `tests.pages` ask for, found in a panel's database."""
 
-from accounts.models import ApiKey
+from accounts.models import ApiKey, Tier
 from tests.pages import Page
 from usage.models import EscalationEvent, Replay
+from usage.replay import running
 from usage.subjects import key_subject_id
 
 
@@ -19,6 +20,12 @@ def places_of(key: ApiKey) -> dict[str, object]:
         "replay": _pk(Replay.objects.first()),
     }
     return {name: place for name, place in found.items() if place is not None}
+
+
+def ask_for_a_replay() -> Replay:
+    """Of the free tier with a third of its minute; the worker runs it."""
+    numbers = Tier.objects.get(slug=Tier.FREE).limits._asdict()
+    return running.start(Replay.Subject.TIER, Tier.FREE, numbers, {**numbers, "minute": 10}, by=None)
 
 
 def address_of(page: Page, places: dict[str, object]) -> str | None:

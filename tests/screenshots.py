@@ -85,8 +85,9 @@ def places_in(var_dir: Path) -> dict[str, object]:
     django.setup()
 
     from accounts.models import ApiKey
-    from tests.places import places_of
+    from tests.places import ask_for_a_replay, places_of
 
+    ask_for_a_replay()
     keys = ApiKey.objects.select_related("owner", "tier").filter(owner__email=CUSTOMER)
     return places_of(keys.filter(status=ApiKey.Status.ACTIVE, is_rehearsal=False).latest("-created_at"))
 
