@@ -9,7 +9,9 @@ class ImagesConfig(AppConfig):
             closed_accounts,  # noqa: F401  (connects its signal receiver)
             job_counts,
             routes,
+            vitals,
         )
 
         job_counts.register()
         routes.register()
+        vitals.register()

@@ -31,11 +31,15 @@ class Span(StrEnum):
 
 
 class Stack(NamedTuple):
-    """One part of each bar. `role` chooses its colour: `served` or `refused`, or a number for others."""
+    """One part of each bar. `role` chooses its colour: `served` or `refused`, or a number for others.
+
+    Parts with the same `bar` stand on each other; different bars of one time stand side by side.
+    """
 
     name: str
     role: str
     values: Sequence[int]
+    bar: str = "requests"
 
 
 class Line(NamedTuple):

@@ -30,7 +30,7 @@
     };
     const found = {
       served: read("var(--kp-chart-served)"), refused: read("var(--kp-chart-refused)"),
-      one: read("var(--kp-chart-1)"), two: read("var(--kp-chart-2)"), three: read("var(--kp-chart-3)"),
+      one: read("var(--kp-chart-1)"), two: read("var(--kp-chart-2)"), three: read("var(--kp-chart-3)"), four: read("var(--kp-chart-4)"),
       line: read("var(--kp-chart-line)"), grid: read("var(--kp-chart-grid)"), text: read("var(--kp-quiet)"),
       surface: read("var(--tblr-bg-surface)"), heading: read("var(--tblr-heading-color)"), body: read("var(--tblr-body-color)"),
       border: read("var(--tblr-border-color)"),
@@ -47,7 +47,7 @@
   const datasets = (data, colour) => {
     const bars = data.stacks.map((stack) => ({
       label: stack.name, data: stack.values, backgroundColor: colour[stack.role] ?? colour.served,
-      stack: "requests", order: 1, borderRadius: 3, borderSkipped: "start", maxBarThickness: 26,
+      stack: stack.bar, order: 1, borderRadius: 3, borderSkipped: "start", maxBarThickness: 26,
       categoryPercentage: 0.86, barPercentage: 0.92,
     }));
     if (!data.line) return bars;

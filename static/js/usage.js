@@ -1,14 +1,14 @@
-/* Keeps a page fresh (usage, jobs): asks htmx for its live part every few seconds while somebody looks at it.
+/* Keeps a page fresh (usage, jobs, the overview): asks htmx for its live part every few seconds while somebody looks at it.
 
    The page would say so itself (hx-trigger="every 3s[…]"), but a condition there is evaluated as code, which
    our Content-Security-Policy forbids. */
 (() => {
   "use strict";
-  const SECONDS = 3;
   const live = document.getElementById("live");
   const pulse = document.getElementById("pulse");
   const announcement = document.getElementById("announcement");
   if (!live) return;
+  const seconds = Number(live.dataset.every ?? 3);
 
   const headline = () => live.querySelector("[data-announce]")?.textContent.replace(/\s+/g, " ").trim() ?? "";
   let announced = headline();
@@ -56,5 +56,5 @@
 
   document.getElementById("still").hidden = true;
   say("live", "Live");
-  setInterval(refresh, SECONDS * 1000);
+  setInterval(refresh, seconds * 1000);
 })();

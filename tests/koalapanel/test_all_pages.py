@@ -53,6 +53,7 @@ EXCUSED = {
     *("staff_tier_preview", "staff_endpoint_limit_preview", "staff_ladder_preview"),
     # Parts of a page, and files.
     "audit_csv",
+    "staff_live",
     "docs_example_file",
     "hits_csv",
     "jobs_live",

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -27,6 +28,14 @@ class Health:
         self._is_down = False
         self._asked_at = -REMEMBERED_SECONDS
 
+    def ask(self) -> dict[str, Any]:
+        """What the store tells of itself, with `ping_ms`. Raises `redis.RedisError`."""
+        began = time.perf_counter()
+        self._client.ping()
+        ping_ms = (time.perf_counter() - began) * 1000
+        told: dict[str, Any] = self._client.info("server", "memory", "persistence")
+        return {**told, "ping_ms": ping_ms}
+
     def is_down(self) -> bool:
         if time.monotonic() - self._asked_at >= REMEMBERED_SECONDS and self._asking.acquire(blocking=False):
             try:
@@ -43,10 +52,13 @@ class Health:
 _healths: dict[str, Health] = {}
 
 
-def is_store_down() -> bool:
-    """Whether the limit store can't be asked now, as of the last second; takes half a second at most."""
+def health_of_store() -> Health:
+    """Of this process's limit store."""
     store = limit_store()
     health = _healths.get(store.url)
-    if health is None:
-        health = _healths.setdefault(store.url, Health(store))
-    return health.is_down()
+    return _healths.setdefault(store.url, Health(store)) if health is None else health
+
+
+def is_store_down() -> bool:
+    """Whether the limit store can't be asked now, as of the last second; takes half a second at most."""
+    return health_of_store().is_down()

@@ -26,9 +26,9 @@ PAGES = (
         (reactivations.PERMISSION,),
         reactivations.waiting_requests,
     ),
+    Entry("subjects", "Subjects", "list-search", ("accounts.view_apikey",)),
     Entry("staff_tiers", "Tiers", "adjustments", ("accounts.view_tier",)),
     Entry("staff_endpoint_limits", "Endpoint limits", "gauge", ("accounts.view_endpointlimit",)),
     Entry("staff_ladder", "Ladder", "stairs", ("usage.view_escalationpolicy",)),
-    Entry("subjects", "Subjects", "list-search", ("accounts.view_apikey",)),
     Entry("audit", "Audit", "list-details", ("accounts.view_auditentry",)),
 )

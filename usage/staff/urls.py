@@ -23,6 +23,7 @@ urlpatterns = [
     path("reactivations/", reactivations.reactivations, name="staff_reactivations"),
     path("reactivations/<int:key_pk>/", reactivations.reactivation, name="staff_reactivation"),
     path("replays/<int:pk>/", replays.replay, name="replay"),
+    path("live/", overview.overview_live, name="staff_live"),
     path("subjects/", subjects.subjects, name="subjects"),
     path("subjects/<subject:subject_id>/", subject.subject, name="subject"),
     path("subjects/<subject:subject_id>/live/", subject.subject_live, name="subject_live"),

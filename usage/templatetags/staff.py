@@ -1,6 +1,7 @@
 """What every staff page has: `{% staff_pages as pages %}`, its menu for the person who looks at it, and
 `{% how_degraded as degraded %}`, what is wrong with the panel as a whole."""
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django import template
@@ -44,3 +45,8 @@ def staff_pages(context: dict[str, Any]) -> list[Link]:
 @register.simple_tag
 def how_degraded() -> Degraded:
     return degraded(timezone.now())
+
+
+@register.filter
+def is_moment(value: object) -> bool:
+    return isinstance(value, datetime)
