@@ -11,7 +11,7 @@ from ninja.decorators import decorate_view
 from accounts.client_address import Address, parse
 from accounts.endpoint_limits.limiter import limited
 from usage import schemas
-from usage.charts import series_of_standing
+from usage.charts import series_at
 from usage.escalation.footing import Footing
 from usage.guard.middleware import ApiRequest
 from usage.guard.presented_key import presented_key
@@ -34,7 +34,7 @@ def usage(request: ApiRequest) -> schemas.Usage:
     """
     subject = request.subject
     standing = standing_of(subject)
-    series = series_of_standing(subject.id, standing)
+    series = series_at(subject.id, int(standing.now.timestamp()), live=standing.live)
     return schemas.Usage(
         now=standing.now,
         live=standing.live,

@@ -10,7 +10,8 @@ import redis
 
 from accounts.tiers import Limits
 from usage.books.series import Point, Series, series_of
-from usage.standing import Standing
+
+FAR = 6  # times as high as the highest bar
 
 
 class Span(StrEnum):
@@ -43,10 +44,11 @@ class Stack(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A level that is drawn across all bars."""
+    """A level that is drawn across all bars, unless it is so far above that they would shrink to dots."""
 
     name: str
     value: int
+    is_far: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +82,22 @@ class Chart:
             "unit": self.span.unit,
             "starts": [start.isoformat() for start in self.starts],
             "stacks": [stack._asdict() for stack in self.stacks],
-            "line": None if self.line is None else self.line._asdict(),
+            "line": self._drawn_line(),
         }
 
+    def _drawn_line(self) -> dict[str, str | int] | None:
+        if self.line is None or self.line.is_far:
+            return None
+        return {"name": self.line.name, "value": self.line.value}
 
-def series_of_standing(subject_id: str, standing: Standing) -> Series:
-    """At the standing's moment; what is booked alone, if the limit store can't be asked."""
-    now = int(standing.now.timestamp())
-    if standing.live:
+
+def series_at(subject_id: str, now: int, *, live: bool) -> Series:
+    """Up to `now`, in Unix seconds; what is booked alone, if the limit store can't be asked."""
+    if live:
         try:
             return series_of(subject_id, now)
         except redis.RedisError:
-            pass  # it went away between the two: what is booked is still true
+            pass  # it went away meanwhile: what is booked is still true
     return series_of(subject_id, now, live=False)
 
 
@@ -107,6 +113,7 @@ def chart_of(series: Series, span: Span, limits: Limits) -> Chart:
         Span.DAY: ("", None),
         Span.MONTH: ("day", limits.day),
     }[span]
+    highest = max(point.admitted + point.refused for point in points)
     return Chart(
         span,
         [point.start for point in points],
@@ -114,5 +121,5 @@ def chart_of(series: Series, span: Span, limits: Limits) -> Chart:
             Stack("Served", "served", [point.admitted for point in points]),
             Stack("Refused", "refused", [point.refused for point in points]),
         ],
-        None if limit is None else Line(f"Limit: {limit:,} a {kind}", limit),
+        None if limit is None else Line(f"Limit: {limit:,} a {kind}", limit, 0 < highest * FAR < limit),
     )

@@ -11,13 +11,13 @@ from usage.escalation.ladder import COOLDOWN, WARNED
 from usage.limits.kinds import JobKind
 from usage.standing import Quota, Standing
 
-REVOKED = "this key is refused for good. Give its clients another one."
-EXPIRED = "this key is past its date. Give its clients another one."
-CLIMBED = "this key climbed the whole ladder and is refused."
-SUSPENDED = "this key is refused."
+REVOKED = "It is refused for good: give its clients another one."
+EXPIRED = "It is past its date, and refused: give its clients another one."
+CLIMBED = "It climbed the whole ladder and is refused."
+SUSPENDED = "It is refused."
 HOW_TO_RETURN = "To have it reactivated, say what you have changed."
 UNKNOWN = "the counters can't be read right now."
-BLOCKED = "requests that count are refused. Job polling and downloads still work."
+BLOCKED = "Requests that count are refused. Job polling and downloads still work."
 REFUSED_LATELY = "requests over a limit were refused lately."
 PROBATION = "staff reactivated this key, and its tier is remembered for a while."
 BLOCK_IS_OVER = "the block is over, but its tier is remembered for a while."
@@ -45,13 +45,18 @@ ALMOST = {
 @dataclass(frozen=True, slots=True)
 class Headline:
     """`level` is `ok`, `near`, `full` or `unknown`; `until` is when it is over, where that is known, and
-    `then` says what happens at that time."""
+    `then` says what happens at that time.
+
+    A key that is refused is called by its name: then `title` is what follows "Key prod …", and `until` is
+    part of that sentence.
+    """
 
     level: str
     title: str
     detail: str
     until: datetime | None = None
     then: str = "until"
+    names_the_key: bool = False
 
 
 def headline_of(key: ApiKey, standing: Standing) -> Headline:
@@ -61,14 +66,14 @@ def headline_of(key: ApiKey, standing: Standing) -> Headline:
     """
     footing = standing.footing
     if key.status == ApiKey.Status.REVOKED:
-        return Headline("full", "Revoked:", REVOKED)
+        return _refused("is revoked", REVOKED)
     if footing.is_suspended:
         return _suspended(footing)
     if key.has_expired:
-        return Headline("full", "Expired:", EXPIRED)
+        return _refused("has expired", EXPIRED)
     if footing.blocked_until is not None:
-        title = "Cooling down:" if footing.escalation == COOLDOWN else "Blocked:"
-        return Headline("full", title, BLOCKED, footing.blocked_until)
+        title = "is cooling down" if footing.escalation == COOLDOWN else "is blocked"
+        return _refused(title, BLOCKED, footing.blocked_until)
     if not standing.live:
         return Headline("unknown", "Unknown:", UNKNOWN)
     if full := _longest(standing.quotas, "full"):
@@ -86,11 +91,15 @@ def headline_of(key: ApiKey, standing: Standing) -> Headline:
     return Headline("ok", "All clear.", BUSY if is_busy else CLEAR)
 
 
+def _refused(title: str, detail: str, until: datetime | None = None) -> Headline:
+    return Headline("full", title, detail, until, names_the_key=True)
+
+
 def _suspended(footing: Footing) -> Headline:
     if footing.was_suspended_by_staff and footing.came_by is not None:
         reason = Truncator(footing.came_by.reason).chars(LONGEST_REASON)
-        return Headline("full", "Suspended by staff:", f"“{reason}” {HOW_TO_RETURN}")
-    return Headline("full", "Suspended:", f"{CLIMBED if footing.came_by else SUSPENDED} {HOW_TO_RETURN}")
+        return _refused("is suspended by staff", f"“{reason}” {HOW_TO_RETURN}")
+    return _refused("is suspended", f"{CLIMBED if footing.came_by else SUSPENDED} {HOW_TO_RETURN}")
 
 
 def _longest(quotas: list[Quota], level: str) -> Quota | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 from django.db.models import Q, Sum, Window
@@ -10,6 +11,7 @@ from django.db.models import Q, Sum, Window
 from usage.books.unbooked import counts_of
 from usage.limits.outcomes import ADMITTED, BY_THE_LADDER, FAILED
 from usage.models import BookedUntil, RateHit
+from usage.models.rate_hit import RateHitQuerySet
 from usage.spans import DAY, MINUTE, minute_start
 from usage.subjects import bucket_of
 
@@ -119,9 +121,9 @@ def page_of_hits(
     round trip on the first page; raises `redis.RedisError`.
     """
     unbooked: list[Hit] = []
-    if now is not None and before is None:
-        unbooked = list(_unbooked(subject_id, _booked_until(subject_id), now // 60))
     rows = RateHit.objects.of_subject(subject_id).order_by("-minute", "-pk")
+    if now is not None and before is None:
+        unbooked, rows = _newest(subject_id, now, rows)
     if kind:
         rows = rows.filter(kind=kind)
         unbooked = [hit for hit in unbooked if hit.kind == kind]
@@ -137,12 +139,25 @@ def page_of_hits(
 
 
 def all_hits(subject_id: str, now: int | None) -> Iterator[Hit]:
-    """Every hit that is kept of a subject, the newest first. As `page_of_hits` of the unbooked ones."""
-    unbooked = () if now is None else _unbooked(subject_id, _booked_until(subject_id), now // 60)
-    yield from unbooked
-    rows = RateHit.objects.of_subject(subject_id).order_by("-minute", "-pk").values_list(*_COLUMNS)
-    for row in rows.iterator(chunk_size=2000):
-        yield Hit(*row)
+    """Every hit that is kept of a subject, the newest first; what is booked is read as it is asked for.
+
+    `now` as for `page_of_hits`: the limit store is asked before this returns; raises `redis.RedisError`.
+    """
+    unbooked: list[Hit] = []
+    rows = RateHit.objects.of_subject(subject_id).order_by("-minute", "-pk")
+    if now is not None:
+        unbooked, rows = _newest(subject_id, now, rows)
+    booked = rows.values_list(*_COLUMNS).iterator(chunk_size=2000)
+    return chain(unbooked, (Hit(*row) for row in booked))
+
+
+def _newest(subject_id: str, now: int, rows: RateHitQuerySet) -> tuple[list[Hit], RateHitQuerySet]:
+    """What isn't booked yet, and of `rows` those that were: a minute that is booked meanwhile comes once."""
+    booked_until = _booked_until(subject_id)
+    return (
+        list(_unbooked(subject_id, booked_until, now // 60)),
+        rows.filter(minute__lte=minute_start(booked_until)),
+    )
 
 
 def _booked_until(subject_id: str) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django import template
-from django.utils import dateformat as dates
+from django.utils.html import format_html
 
 register = template.Library()
 
@@ -16,10 +16,16 @@ def moment(at: datetime, now: datetime) -> str:
     `moments.js` says the same in the viewer's zone.
     """
     if at.date() == now.date():
-        return dates.format(at, "H:i")
+        return f"{at:%H:%M}"
     if abs(at - now) < timedelta(days=6):
-        return dates.format(at, "D H:i")
-    return dates.format(at, "j M H:i" if at.year == now.year else "j M Y")
+        return f"{at:%a %H:%M}"
+    return f"{at.day} {at:%b %H:%M}" if at.year == now.year else f"{at.day} {at:%b %Y}"
+
+
+@register.simple_tag
+def moment_of(at: datetime, now: datetime) -> str:
+    """What `_moment.html` is, at a quarter of the cost: for the rows of long tables."""
+    return format_html('<time datetime="{}" data-moment>{} UTC</time>', at.isoformat(), moment(at, now))
 
 
 @register.filter

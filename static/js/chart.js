@@ -2,10 +2,12 @@
    whose id it names; when a page refreshes itself they change, and the bars move. Without this, or without
    Chart.js, the table below is open and says the same.
 
-   Colours are those of the page, read anew when its colour scheme changes. Chart.js styles its canvas through
+   Colours are those of the page, read anew when its colour scheme changes; those under the pointer are told,
+   because Chart.js can't mix what oklch() names. Chart.js styles its canvas through
    the style object, which a Content-Security-Policy allows. */
 (() => {
   "use strict";
+  if (typeof Chart === "undefined") return; // it wasn't loaded: the table says it all
   const charts = new Map();
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const formats = {
@@ -46,7 +48,8 @@
 
   const datasets = (data, colour) => {
     const bars = data.stacks.map((stack) => ({
-      label: stack.name, data: stack.values, backgroundColor: colour[stack.role] ?? colour.served,
+      label: stack.name, data: stack.values,
+      backgroundColor: colour[stack.role] ?? colour.served, hoverBackgroundColor: colour[stack.role] ?? colour.served,
       stack: stack.bar, order: 1, borderRadius: 3, borderSkipped: "start", maxBarThickness: 26,
       categoryPercentage: 0.86, barPercentage: 0.92,
     }));
@@ -81,43 +84,52 @@
     },
   });
 
-  const draw = (holder) => {
-    const source = document.getElementById(holder.dataset.chart);
-    if (!source || typeof Chart === "undefined") return;
-    const text = source.textContent;
-    const known = charts.get(holder);
+  const scheme = () => getComputedStyle(document.documentElement).colorScheme + matchMedia("(prefers-color-scheme: dark)").matches;
+
+  const begin = (holder, text) => {
+    const state = { text, data: JSON.parse(text), scheme: scheme() };
     const colour = colours();
-    if (!known) {
-      const state = { text, data: JSON.parse(text) };
-      holder.hidden = false;
-      state.chart = new Chart(holder.querySelector("canvas"), {
-        type: "bar",
-        data: { labels: labels(state.data, formats), datasets: datasets(state.data, colour) },
-        options: options(colour, () => state.data),
-      });
-      charts.set(holder, state);
-      const table = holder.parentElement.querySelector("[data-chart-table]");
-      if (table) table.open = false;
-      return;
-    }
-    if (known.text === text && known.scheme === scheme()) return;
-    known.text = text;
-    known.data = JSON.parse(text);
-    known.scheme = scheme();
-    known.chart.data.labels = labels(known.data, formats);
-    known.chart.data.datasets = datasets(known.data, colour);
-    known.chart.options = options(colour, () => known.data);
-    known.chart.update(still.matches ? "none" : undefined);
+    holder.hidden = false;
+    state.chart = new Chart(holder.querySelector("canvas"), {
+      type: "bar",
+      data: { labels: labels(state.data, formats), datasets: datasets(state.data, colour) },
+      options: options(colour, () => state.data),
+    });
+    charts.set(holder, state);
+    const table = holder.parentElement.querySelector("[data-chart-table]");
+    if (table) table.open = false;
   };
 
-  const scheme = () => getComputedStyle(document.documentElement).colorScheme + matchMedia("(prefers-color-scheme: dark)").matches;
-  const drawAll = () => { for (const holder of document.querySelectorAll("[data-chart]")) draw(holder); };
-  const redrawAll = () => { for (const state of charts.values()) state.scheme = ""; drawAll(); };
+  const follow = (state, text) => {
+    if (state.text === text && state.scheme === scheme()) return;
+    state.text = text;
+    state.data = JSON.parse(text);
+    const colour = colours();
+    if (state.scheme !== scheme()) state.chart.options = options(colour, () => state.data);
+    state.scheme = scheme();
+    state.chart.data.labels = labels(state.data, formats);
+    state.chart.data.datasets = datasets(state.data, colour);
+    state.chart.update(still.matches ? "none" : undefined);
+  };
+
+  const drawAll = () => {
+    for (const [holder, state] of charts) {
+      if (holder.isConnected) continue;
+      state.chart.destroy(); // its part of the page was replaced
+      charts.delete(holder);
+    }
+    for (const holder of document.querySelectorAll("[data-chart]")) {
+      const text = document.getElementById(holder.dataset.chart)?.textContent;
+      if (!text) continue;
+      if (charts.has(holder)) follow(charts.get(holder), text);
+      else begin(holder, text);
+    }
+  };
 
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   Chart.defaults.font.size = 12;
   drawAll();
   document.addEventListener("koalapanel:refreshed", drawAll);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
-  new MutationObserver(redrawAll).observe(document.documentElement, { attributes: true, attributeFilter: ["data-bs-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  new MutationObserver(drawAll).observe(document.documentElement, { attributes: true, attributeFilter: ["data-bs-theme"] });
 })();

@@ -10,7 +10,13 @@
   if (!live) return;
   const seconds = Number(live.dataset.every ?? 3);
 
-  const headline = () => live.querySelector("[data-announce]")?.textContent.replace(/\s+/g, " ").trim() ?? "";
+  // How things stand, as it is said aloud: without countdowns, which would be news every second.
+  const headline = () => {
+    const words = live.querySelector("[data-announce]")?.cloneNode(true);
+    if (!words) return "";
+    for (const countdown of words.querySelectorAll("[data-countdown]")) countdown.remove();
+    return words.textContent.replace(/\s+/g, " ").replace(/ \./g, ".").trim();
+  };
   let announced = headline();
   let waiting = false;
 

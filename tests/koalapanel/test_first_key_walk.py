@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -15,6 +16,7 @@ from tests.panel import Up
 
 pytestmark = [pytest.mark.browser, pytest.mark.once]
 
+LARGEST_FIRST_LOAD = 250_000  # bytes of the usage page
 EMAIL, PASSWORD = "ada@example.com", "eucalyptus leaf nine"
 
 
@@ -77,6 +79,41 @@ def copied(page: Page) -> str:
     return text
 
 
+class Wire:
+    """What a browser loads that was never here before, as compressed as it comes."""
+
+    def __init__(self, home: str, cookies: list[dict[str, str]]) -> None:
+        self.home = home
+        self.cookies = {one["name"]: one["value"] for one in cookies}
+
+    def load(self, path: str) -> dict[str, int]:
+        """The bytes of a page and of each static file that it needs, by address."""
+        text, loaded = self._fetch(path)
+        waiting = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', text))
+        sizes = {path: loaded}
+        while waiting:
+            file = waiting.pop()
+            text, sizes[file] = self._fetch(file)
+            of_css = re.findall(r"url\([\"']?(?!data:|#)([^)\"']+)", text) if file.endswith(".css") else []
+            waiting |= {urljoin(file, one) for one in of_css} - sizes.keys()
+        return sizes
+
+    def _fetch(self, path: str) -> tuple[str, int]:
+        def ask(encoding: str) -> requests.Response:
+            headers = {"Accept-Encoding": encoding}
+            return requests.get(
+                self.home + path, headers=headers, cookies=self.cookies, stream=True, timeout=30
+            )
+
+        answer = ask("br")
+        assert answer.status_code == 200, path
+        if path.startswith("/static/"):
+            assert re.search(r"\.[0-9a-f]{12}\.\w+$", path), f"{path} has no hash: it can't be kept"
+            assert "immutable" in answer.headers["Cache-Control"], path
+            assert answer.headers["Content-Encoding"] == "br", path
+        return ask("identity").text, len(answer.raw.read(decode_content=False))
+
+
 def test_from_the_sign_up_to_the_keys_end(page, context, panel, mail):
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     api = Api(panel)
@@ -108,6 +145,10 @@ def test_from_the_sign_up_to_the_keys_end(page, context, panel, mail):
         assert [left_today(api.convert(key)) for key in (old, new, old)] == [998, 997, 996], "one quota"
         page.reload()
         expect(page.get_by_text("4 of 1,000")).to_be_visible()
+
+        sizes = Wire(panel, context.cookies()).load("/")
+        assert sum("chart" in file for file in sizes) == 2, sizes.keys()
+        assert sum(sizes.values()) <= LARGEST_FIRST_LOAD, sizes
 
         page.get_by_text("Stop it now").click()
         page.get_by_role("button", name=f"Stop {old[:12]}").click()

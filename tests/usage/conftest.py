@@ -1,7 +1,10 @@
+import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis
+from django.test import Client
 
 from accounts import api_keys
 from accounts.models import ApiKey, User
@@ -54,3 +57,24 @@ def issue(owner: User) -> Callable[..., tuple[ApiKey, str]]:
         return api_keys.issue(fields.pop("owner", owner), name="prod", **fields)
 
     return make
+
+
+@pytest.fixture
+def signed_in(client: Client, owner: User) -> Client:
+    client.force_login(owner)
+    return client
+
+
+@pytest.fixture
+def lose_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From then on nobody listens where the limit store was: neither for decisions nor for pages."""
+
+    def lose() -> None:
+        gone = tmp_path / "gone.sock"
+        monkeypatch.setattr(limit_store(), "url", f"unix://{gone}")
+        monkeypatch.setattr(limit_store(), "client", redis.Redis(unix_socket_path=str(gone)))
+        monkeypatch.setattr(limit_store(), "_clock", None)
+        monkeypatch.setattr(limit_store(), "_threads", threading.local())
+        monkeypatch.setattr(limit_store(), "breaker", Breaker())
+
+    return lose

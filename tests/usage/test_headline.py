@@ -31,7 +31,7 @@ def strip(key):
 
 @pytest.mark.parametrize(
     ("tier", "title", "seconds"),
-    [(2, "Cooling down:", 5 * MINUTE), (3, "Blocked:", HOUR), (4, "Blocked:", DAY)],
+    [(2, "is cooling down", 5 * MINUTE), (3, "is blocked", HOUR), (4, "is blocked", DAY)],
 )
 def test_it_says_blocked_for_exactly_as_long_as_requests_are_refused(customer, tier, title, seconds):
     customer.climbs_to(tier)
@@ -89,7 +89,7 @@ def test_a_suspension_comes_before_anything_else_but_a_revocation(customer):
     reactivation.suspend(customer.key, by=None, reason="x" * 500)
     ApiKey.objects.filter(pk=customer.key.pk).update(expires_at=timezone.now() - timedelta(days=1))
     headline = strip(customer.key)
-    assert (headline.title, headline.until) == ("Suspended by staff:", None)
+    assert (headline.title, headline.until) == ("is suspended by staff", None)
     assert len(headline.detail) < 320
     ApiKey.objects.filter(pk=customer.key.pk).update(status=ApiKey.Status.REVOKED)
-    assert strip(customer.key).title == "Revoked:"
+    assert strip(customer.key).title == "is revoked"

@@ -89,20 +89,88 @@ def test_a_block_shows_without_a_reload_and_so_does_its_end(page, live_server, i
         assert call(text, 1) == [429]
         follow_changes(limit_store())
         page.clock.run_for(3_000)
-        expect(page.locator(".kp-strip")).to_contain_text("Cooling down:")
+        expect(page.locator(".kp-strip")).to_contain_text("Key prod is cooling down until 17:38")  # 12:08 UTC
         expect(here).to_contain_text("Extended cooldown you are here")
         expect(here).to_contain_text("20 requests in one minute, limit 10; third strike.")
         expect(here).to_contain_text("2 strikes lead to a Temporary block of 1 hour.")
         expect(ladder.get_by_text("every 10 clean minutes forgive one")).to_be_visible()
         expect(page.get_by_role("region", name="History")).to_contain_text("Cooldown of 5 minutes")
         expect(page.get_by_role("row", name="convert Cooldown 1")).to_be_visible()
-        expect(page.locator("#announcement")).to_contain_text("Cooling down:")
-        end = page.locator(".kp-strip time")
-        expect(end).to_have_text("17:38")  # 12:08 UTC
+        said = "Key prod is cooling down until 17:38. Requests that count are refused."
+        expect(page.locator("#announcement")).to_contain_text(said)  # no countdown
         driven_clock.advance(300)
         page.clock.run_for(3_000)
         expect(page.locator(".kp-strip")).to_contain_text("Warned: the block is over")
         expect(here).to_contain_text("only the tier is remembered")
+
+
+DRAWN = "Chart.getChart(document.querySelector('.kp-canvas canvas')).data"
+
+
+def test_the_chart_follows_its_span_and_its_colours_without_a_reload(page, live_server, issue, call):
+    key, text = issue(minute_override=4)
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    page.clock.install()
+    chart = page.get_by_role("region", name="Requests over time")
+    spans = chart.get_by_role("navigation", name="How far back")
+
+    def newest():
+        return page.evaluate(f"{DRAWN}.datasets.map((one) => one.data.at(-1))")
+
+    with well_behaved(page, live_server.url):
+        sign_in(page, live_server.url)
+        bars = chart.get_by_role("img", name="Requests over time 0 served 0 refused limit: 4 a minute")
+        expect(bars).to_be_visible()
+        expect(chart.get_by_text("No request was counted")).to_be_hidden()
+        page.evaluate("window.kept = document.querySelector('.kp-canvas canvas')")
+
+        call(text, 6)
+        page.clock.run_for(3_000)
+        expect(chart).to_contain_text("4 served 2 refused")
+        assert newest() == [4, 2, 4]
+        chart.get_by_text("The same as a table").click()
+        expect(chart.get_by_role("row", name="17:30 4 2")).to_be_visible()  # 12:00 UTC
+
+        spans.get_by_role("link", name="24 hours").click()
+        expect(page).to_have_url(f"{live_server.url}/?key={key.start}&span=day")
+        expect(chart.get_by_role("columnheader", name="Hour")).to_be_visible()
+        assert newest() == [4, 2]
+        month = spans.get_by_role("link", name="30 days")
+        month.focus()
+        page.keyboard.press("Enter")
+        expect(chart.get_by_role("row", name="1 Mar 4 2")).to_be_visible()  # a UTC day, in every zone
+        expect(month).to_have_attribute("aria-current", "true")
+        expect(spans.locator("[aria-current]")).to_have_count(1)
+        expect(month).to_be_focused()
+        call(text, 1)
+        page.clock.run_for(3_000)
+        expect(chart).to_contain_text("4 served 3 refused")
+        assert page.evaluate(f"{DRAWN}.labels.length") == 30
+        expect(page).to_have_url(f"{live_server.url}/?key={key.start}&span=month")
+        assert page.evaluate("window.kept.isConnected"), "the same canvas all along"
+
+        light = page.evaluate(f"{DRAWN}.datasets[0].backgroundColor")
+        page.get_by_role("button", name="Dark").click()
+        page.wait_for_function(f"{DRAWN}.datasets[0].backgroundColor !== '{light}'")
+        page.get_by_role("button", name="As the system says").click()
+        page.wait_for_function(f"{DRAWN}.datasets[0].backgroundColor === '{light}'")
+        assert_no_barriers(page)
+
+
+def test_where_the_chart_cannot_be_drawn_the_table_is_open(page, live_server, issue, call):
+    _, text = issue()
+    call(text, 2)
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.route("**/chart.umd*", lambda route: route.abort())
+    page.clock.install()
+    sign_in(page, live_server.url)
+    expect(page.get_by_role("row", name="17:30 2 0")).to_be_visible()
+    expect(page.locator(".kp-canvas")).to_be_hidden()
+    call(text, 1)
+    page.clock.run_for(3_000)
+    expect(page.get_by_role("row", name="17:30 3 0")).to_be_visible()
+    assert not errors
 
 
 def test_times_are_in_the_viewers_zone_and_count_down(page, live_server, issue):
@@ -187,7 +255,7 @@ def test_axe_finds_nothing(page, live_server, issue, call):
 
 def test_axe_finds_nothing_on_any_step_of_the_ladder(page, live_server, issue, driven_clock):
     sign_in(page, live_server.url)
-    for tier, title in ((2, "Cooling down:"), (4, "Blocked:"), (5, "Suspended:")):
+    for tier, title in ((2, "is cooling down"), (4, "is blocked"), (5, "is suspended")):
         key, text = issue(minute_override=10, day_override=100_000)
         Customer(text, driven_clock).climbs_to(tier)
         follow_changes(limit_store())
@@ -243,6 +311,9 @@ def test_without_scripts_the_page_says_the_same(browser, live_server, issue, cal
     expect(quota(page, "This minute")).to_contain_text("30 of 30")
     expect(quota(page, "This minute")).to_contain_text("resets 12:01 UTC")
     expect(page.get_by_text("Reload the page for newer numbers.")).to_be_visible()
+    expect(page.get_by_role("row", name="12:00 UTC 30 2")).to_be_visible()
+    page.get_by_role("link", name="30 days").click()
+    expect(page.get_by_role("row", name="1 Mar 30 2")).to_be_visible()
     page.locator("summary[aria-label^=Account]").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

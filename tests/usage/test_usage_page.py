@@ -1,6 +1,5 @@
 """The usage page as the server writes it, before any script."""
 
-import threading
 from datetime import timedelta
 from html.parser import HTMLParser
 from urllib.parse import quote
@@ -16,7 +15,6 @@ from usage.books.booking import book_closed_minutes
 from usage.escalation import reactivation
 from usage.escalation.following import follow_changes
 from usage.guard.local_hits import local_hits
-from usage.limits.breaker import Breaker
 from usage.limits.store import limit_store
 from usage.models import BookedUntil, EscalationEvent, EscalationStep, RateHit
 from usage.subjects import bucket_of
@@ -29,12 +27,6 @@ CONVERT = "/api/v1/convert"
 @pytest.fixture(autouse=True)
 def _clock(driven_clock):
     return driven_clock
-
-
-@pytest.fixture
-def signed_in(client, owner):
-    client.force_login(owner)
-    return client
 
 
 @pytest.fixture
@@ -59,16 +51,6 @@ def customer(issue, driven_clock):
 @pytest.fixture
 def staff(db):
     return User.objects.create_user("sam@example.com", is_staff=True)
-
-
-@pytest.fixture
-def lose_the_store(tmp_path, monkeypatch):
-    def lose():
-        monkeypatch.setattr(limit_store(), "url", f"unix://{tmp_path}/gone.sock")
-        monkeypatch.setattr(limit_store(), "_threads", threading.local())
-        monkeypatch.setattr(limit_store(), "breaker", Breaker())
-
-    return lose
 
 
 class Words(HTMLParser):
@@ -206,9 +188,15 @@ def test_the_old_address_leads_to_the_page(signed_in):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"status": ApiKey.Status.SUSPENDED}, "Suspended: this key is refused. To have it reactivated, say"),
-        ({"status": ApiKey.Status.REVOKED}, "Revoked: this key is refused for good."),
-        ({"expires_at": timezone.now() - timedelta(days=1)}, "Expired: this key is past its date."),
+        (
+            {"status": ApiKey.Status.SUSPENDED},
+            "Key prod is suspended. It is refused. To have it reactivated, say what",
+        ),
+        ({"status": ApiKey.Status.REVOKED}, "Key prod is revoked. It is refused for good: give"),
+        (
+            {"expires_at": timezone.now() - timedelta(days=1)},
+            "Key prod has expired. It is past its date, and refused:",
+        ),
     ],
 )
 def test_a_key_that_is_refused_still_has_its_page(signed_in, issue, fields, words):
@@ -229,8 +217,10 @@ def test_without_the_limit_store_the_page_says_so_and_guesses_nothing(signed_in,
 
 def test_what_an_account_calls_its_key_is_text_and_nothing_else(signed_in, issue):
     key, _ = issue()
-    ApiKey.objects.filter(pk=key.pk).update(name="<script>alert(1)</script>")
-    assert "<script>alert(1)" not in signed_in.get("/").content.decode()
+    ApiKey.objects.filter(pk=key.pk).update(name="<script>alert(1)</script>", status=ApiKey.Status.REVOKED)
+    response = signed_in.get("/")
+    assert "<script>alert(1)" not in response.content.decode()
+    assert "Key <script>alert(1)</script> is revoked." in read(response)
 
 
 def test_a_warned_key_is_told_what_it_did_and_what_comes_next(signed_in, customer):
@@ -261,8 +251,8 @@ def test_a_cooldown_says_until_when_why_and_what_comes_next(signed_in, customer)
     follow_changes(limit_store())
     page = read(signed_in.get("/"))
     assert (
-        "Cooling down: requests that count are refused. Job polling and downloads still work. "
-        "until 12:08 UTC in 5 min"
+        "Key prod is cooling down until 12:08 UTC in 5 min . "
+        "Requests that count are refused. Job polling and downloads still work."
     ) in page
     assert "Extended cooldown you are here Charged requests are refused for 5 minutes." in page
     assert "Why 20 requests in one minute, limit 10; third strike. 12:02 UTC" in page
@@ -277,7 +267,7 @@ def test_a_cooldown_says_until_when_why_and_what_comes_next(signed_in, customer)
 def test_before_sql_has_heard_of_a_block_the_page_says_what_the_store_does(signed_in, customer):
     customer.climbs_to(2)
     page = read(signed_in.get("/"))
-    assert "Cooling down:" in page
+    assert "Key prod is cooling down until" in page
     assert "Extended cooldown you are here" in page
     assert "Why 20 requests" not in page
     assert "This key was never blocked" in page
@@ -291,7 +281,7 @@ def test_an_older_block_is_not_taken_for_the_reason_of_a_new_one(signed_in, cust
         customer.hammers_for_a_minute(times=15)
     customer.asks()
     page = read(signed_in.get("/"))
-    assert "Blocked: requests that count are refused." in page
+    assert "Key prod is blocked until" in page
     assert "Why 20 requests" not in page
     follow_changes(limit_store())
     assert "Why 15 requests in one minute, limit 10; second strike." in read(signed_in.get("/"))
@@ -333,12 +323,10 @@ def test_a_key_suspended_by_the_ladder_is_told_how_it_came_and_what_to_do(signed
     customer.asks(4)
     local_hits().flush()
     page = read(signed_in.get("/"))
-    assert "Suspended: this key climbed the whole ladder and is refused. To have it reactivated, say" in page
+    assert "Key prod is suspended. It climbed the whole ladder and is refused. To have it reactivated" in page
     assert "Suspension you are here" in page
     assert "What comes next Nothing by itself: this is the last step." in page
-    assert (
-        "When it eases When a person reactivates the key: ask for that, and say what you have changed" in page
-    )
+    assert "When it eases When a person reactivates the key: ask for that, and say what you have" in page
     for words in ("Suspended by the ladder", "Blocked for 24 hours", "Blocked for 1 hour", "Cooldown of 5"):
         assert words in page
 
@@ -346,7 +334,9 @@ def test_a_key_suspended_by_the_ladder_is_told_how_it_came_and_what_to_do(signed
 def test_a_key_suspended_by_staff_is_told_their_reason_and_not_their_address(signed_in, customer, staff):
     reactivation.suspend(customer.key, by=staff, reason="Published in a <public> repository.")
     page = read(signed_in.get("/"))
-    assert "Suspended by staff: “Published in a <public> repository.” To have it reactivated" in page
+    assert (
+        "Key prod is suspended by staff. “Published in a <public> repository.” To have it reactivated" in page
+    )
     assert "Why Suspended by staff: Published in a <public> repository. " in page
     assert "Suspension you are here" in page
     assert "sam@example.com" not in signed_in.get("/").content.decode()
@@ -386,10 +376,11 @@ def test_without_the_limit_store_what_sql_knows_is_still_said(
     page = read(signed_in.get("/"))
     assert "How much is used is not known until it is back; where this key stands is what was last" in page
     if tier == 4:
-        assert "Blocked: requests that count are refused. Job polling and downloads still work. until" in page
+        assert "Key prod is blocked until" in page
+        assert "Requests that count are refused. Job polling and downloads still work." in page
         assert "Day block you are here" in page
     else:
-        assert "Suspended: this key climbed the whole ladder" in page
+        assert "Key prod is suspended. It climbed the whole ladder" in page
         assert "Suspension you are here" in page
     assert "Strikes 0" not in page
 
@@ -417,7 +408,7 @@ def test_a_revoked_key_keeps_its_history(signed_in, customer):
     follow_changes(limit_store())
     ApiKey.objects.filter(pk=customer.key.pk).update(status=ApiKey.Status.REVOKED)
     page = read(signed_in.get("/"))
-    assert "Revoked:" in page
+    assert "Key prod is revoked." in page
     assert "Blocked for 1 hour" in page
 
 

@@ -1,5 +1,6 @@
 """What the pages show, as CSV files: times in UTC, one row for each point or hit."""
 
+import time
 from collections.abc import Iterator
 
 import redis
@@ -12,12 +13,11 @@ from django.views.decorators.http import require_safe
 from accounts.csv_export import csv_response
 from accounts.models import ApiKey
 from usage.books.series import Point
-from usage.charts import points_of, series_of_standing
+from usage.charts import points_of, series_at
 from usage.hits import Hit, all_hits
 from usage.pages.chosen_key import SignedInRequest, chosen_key, keys_of
 from usage.pages.hits import store_time
 from usage.pages.usage import span_of
-from usage.standing import standing_of_key
 from usage.subjects import key_subject_id
 
 POINTS = (
@@ -33,7 +33,9 @@ HITS = ("minute", "key", "route", "refused by", "requests", "address", "user age
 def requests(request: SignedInRequest) -> HttpResponseBase:
     """The chart's points: `?key=START&span=hour|day|month`. All of them, the oldest first."""
     key, span = _key(request), span_of(request)
-    points = points_of(series_of_standing(key_subject_id(key.pk), standing_of_key(key)), span)
+    now = store_time()
+    series = series_at(key_subject_id(key.pk), int(time.time()) if now is None else now, live=now is not None)
+    points = points_of(series, span)
     return csv_response(f"requests-{key.start}-{span}.csv", POINTS, map(_cells, points))
 
 
@@ -43,7 +45,8 @@ def requests(request: SignedInRequest) -> HttpResponseBase:
 def hits(request: SignedInRequest) -> HttpResponseBase:
     """Every hit that is kept of the key, the newest first."""
     key = _key(request)
-    return csv_response(f"hits-{key.start}.csv", HITS, _rows_of_hits(key))
+    rows = (_cells_of_hit(key, hit) for hit in _hits(key_subject_id(key.pk)))
+    return csv_response(f"hits-{key.start}.csv", HITS, rows)
 
 
 def _key(request: SignedInRequest) -> ApiKey:
@@ -58,14 +61,13 @@ def _cells(point: Point) -> list[str]:
     return [start.isoformat(), *map(str, counts)]
 
 
-def _rows_of_hits(key: ApiKey) -> Iterator[list[str]]:
-    subject_id = key_subject_id(key.pk)
+def _hits(subject_id: str) -> Iterator[Hit]:
+    """Without what isn't booked yet, if the limit store can't be asked."""
     try:
-        found: Iterator[Hit] = iter(list(all_hits(subject_id, store_time())))
+        return all_hits(subject_id, store_time())
     except redis.RedisError:
-        found = all_hits(subject_id, None)
-    for hit in found:
-        yield [
-            *(hit.at.isoformat(), key.start, hit.route, hit.kind, str(hit.count)),
-            *(hit.address, hit.user_agent),
-        ]
+        return all_hits(subject_id, None)
+
+
+def _cells_of_hit(key: ApiKey, hit: Hit) -> list[str]:
+    return [hit.at.isoformat(), key.start, hit.route, hit.kind, str(hit.count), hit.address, hit.user_agent]

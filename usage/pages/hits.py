@@ -30,11 +30,12 @@ def hits(request: SignedInRequest) -> HttpResponse:
     kind = kind if kind in HITS else ""
     before = Before.read(request.GET.get("before", ""))
     now = store_time()
-    found = _found(key_subject_id(key.pk), kind, before, now)
+    found, live = _found(key_subject_id(key.pk), kind, before, now)
     context = {
         "keys": keys,
         "key": key,
         "page": found,
+        "live": live,
         "kinds": list(HITS),
         "kind": kind,
         "is_newest": before is None,
@@ -53,8 +54,9 @@ def store_time() -> int | None:
         return None
 
 
-def _found(subject_id: str, kind: str, before: Before | None, now: int | None) -> HitsPage:
+def _found(subject_id: str, kind: str, before: Before | None, now: int | None) -> tuple[HitsPage, bool]:
+    """The page, and whether the limit store had its say."""
     try:
-        return page_of_hits(subject_id, kind=kind, before=before, now=now)
+        return page_of_hits(subject_id, kind=kind, before=before, now=now), now is not None
     except redis.RedisError:
-        return page_of_hits(subject_id, kind=kind, before=before)
+        return page_of_hits(subject_id, kind=kind, before=before), False

@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from usage.charts import Span, chart_of, series_of_standing
+from usage.charts import Span, chart_of, series_at
 from usage.escalation.words import steps_in_words
 from usage.headline import headline_of
 from usage.pages.chosen_key import SignedInRequest, chosen_key, keys_of
@@ -52,7 +52,7 @@ def _context(request: SignedInRequest) -> dict[str, Any]:
     if key is None or key.is_rehearsal:
         return {"keys": keys, "key": key}
     standing = standing_of_key(key)
-    series = series_of_standing(key_subject_id(key.pk), standing)
+    series = series_at(key_subject_id(key.pk), int(standing.now.timestamp()), live=standing.live)
     return {
         "keys": keys,
         "key": key,

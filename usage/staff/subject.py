@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.models import ApiKey, User
-from usage.charts import Span, chart_of, series_of_standing
+from usage.charts import Span, chart_of, series_at
 from usage.staff.access import StaffRequest, staff_page
 from usage.staff.entries import told
 from usage.subject_record import LEASES_SHOWN, Record, record_of
@@ -31,7 +31,7 @@ def subject(request: StaffRequest, subject_id: str) -> HttpResponse:
         span = Span(request.GET.get("span", Span.DAY))
     except ValueError:
         raise Http404("There is no such span.") from None
-    series = series_of_standing(subject_id, record.standing)
+    series = series_at(subject_id, int(record.standing.now.timestamp()), live=record.standing.live)
     context = _live(record) | {
         "may": permissions_of(request.user),
         "chart": chart_of(series, span, record.subject.limits),
