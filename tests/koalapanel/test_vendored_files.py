@@ -20,7 +20,9 @@ TABLE = {row[0]: row[1:] for row in ROW.findall((VENDOR / "README.md").read_text
 
 
 def templates():
-    return {path: path.read_text() for path in TEMPLATES.rglob("*.html")}
+    """Those of pages. (Mail programs read no style sheet: its layout has its own.)"""
+    pages = (path for path in TEMPLATES.rglob("*.html") if path.parent != TEMPLATES / "mail")
+    return {path: path.read_text() for path in pages}
 
 
 def test_the_table_lists_every_folder_and_each_has_its_licence():
