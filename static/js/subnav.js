@@ -4,5 +4,7 @@
   const here = document.querySelector(".kp-subnav [aria-current]");
   if (!here) return;
   const row = here.parentElement;
-  row.scrollLeft = here.offsetLeft - row.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
+  const show = () => { row.scrollLeft = here.offsetLeft - row.offsetLeft - (row.clientWidth - here.offsetWidth) / 2; };
+  show();
+  addEventListener("resize", show);
 })();

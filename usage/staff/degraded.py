@@ -12,8 +12,8 @@ from usage.spans import minute_start
 
 # A minute is booked within half of one after its end. So much later something is wrong.
 LATE = timedelta(minutes=5)
-# Every staff page asks. What changes once a minute needn't be asked for by each of them.
-REMEMBERED_SECONDS = 5.0
+# Every staff page asks. What matters after minutes is not asked for by each of them.
+REMEMBERED_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
