@@ -45,13 +45,12 @@ def reset_counters(
     if DAY in counters:
         before["day"] = found.day
     if STRIKES in counters:
-        before |= {"strikes": found.strikes, "refusals": found.refusals}
+        before |= {"strikes": found.strikes, "refusals": found.refusals, "warned": found.last_refusal > 0}
     if not any(before.values()):
         raise NotPossible("There was nothing to reset: what you chose stood at nothing already.")
     _remember(subject, order, found, forgiven=before.get("day", 0))
-    audit.record(
-        "reset counters", target, by=by, before=before, after=dict.fromkeys(before, 0), reason=reason
-    )
+    after = {name: type(count)() for name, count in before.items()}
+    audit.record("reset counters", target, by=by, before=before, after=after, reason=reason)
     return found
 
 

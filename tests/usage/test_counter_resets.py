@@ -72,8 +72,8 @@ def test_it_is_in_the_audit_log_with_what_was_counted(customer, staff):
     reset(customer, staff, "minute", "strikes")
     entry = AuditEntry.objects.about(customer.key).get()
     assert (entry.action, entry.actor, entry.reason) == ("reset counters", staff, "Our mistake")
-    assert entry.before == {"minute": 5, "strikes": 0, "refusals": 4}
-    assert entry.after == {"minute": 0, "strikes": 0, "refusals": 0}
+    assert entry.before == {"minute": 5, "strikes": 0, "refusals": 4, "warned": True}
+    assert entry.after == {"minute": 0, "strikes": 0, "refusals": 0, "warned": False}
 
 
 def test_the_same_form_sent_twice_is_carried_out_once(customer, staff):
@@ -90,6 +90,37 @@ def test_nothing_to_reset_is_no_entry(customer, staff):
     with pytest.raises(NotPossible, match="nothing to reset"):
         reset(customer, staff, "minute", "day", "strikes")
     assert not AuditEntry.objects.exists()
+
+
+def test_a_form_that_found_nothing_may_be_sent_again_with_more_chosen(customer, staff, driven_clock):
+    customer.asks(3)
+    driven_clock.advance(60)
+    order = uuid4()
+    with pytest.raises(NotPossible, match="nothing to reset"):
+        reset(customer, staff, "minute", order=order)
+    assert reset(customer, staff, "minute", "day", order=order).day == 3
+    assert limit_store().look(of_key(customer.key)).day_count == 0
+
+
+def test_a_form_that_found_nothing_does_what_it_says_once_there_is_something(customer, staff):
+    order = uuid4()
+    with pytest.raises(NotPossible, match="nothing to reset"):
+        reset(customer, staff, "minute", order=order)
+    customer.asks(3)
+    assert reset(customer, staff, "minute", order=order).minute == 3
+    assert limit_store().look(of_key(customer.key)).minute_count == 0
+
+
+def test_a_warning_alone_is_something_to_reset(customer, staff, driven_clock):
+    customer.asks(6)
+    driven_clock.advance(60)
+    customer.asks()  # judges the minute before: too few refusals for a strike
+    assert limit_store().look(of_key(customer.key)).escalation == 1
+    reset(customer, staff, "strikes")
+    assert limit_store().look(of_key(customer.key)).escalation == 0
+    entry = AuditEntry.objects.get()
+    assert entry.before == {"strikes": 0, "refusals": 0, "warned": True}
+    assert entry.after == {"strikes": 0, "refusals": 0, "warned": False}
 
 
 def test_without_the_limit_store_nothing_is_done_and_nothing_is_written(customer, staff, monkeypatch):

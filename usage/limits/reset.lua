@@ -1,10 +1,11 @@
 -- reset: staff set counters of a subject back, or take leases of it back.
 --
--- What enforces is set back, and only that: what was counted in a minute's usage stays, and so do the books. Done
--- twice with the same id it is done once, and answered as it was then.
+-- What enforces is set back, and only that: what was counted in a minute's usage stays, and so do the books. The
+-- same reset (id, and what it is of) done twice is done once, and answered as it was then; one that found nothing
+-- is forgotten.
 --
 -- KEYS[1] state   hash    …{b}:s:<subject>  (see decide.lua); here also
---     z   the last reset: its id and what was replied, joined by "|"
+--     z   the last reset: its id with what it is of, and what was replied, joined by "|"
 --     zm  when the minute's count was last set back, zd the day's (Unix ms): a charge from before isn't given back
 -- KEYS[2] leases  zset    …{b}:f:<subject>
 -- KEYS[3] bucket  hash    …{b}:t
@@ -12,20 +13,22 @@
 --       minute that is to be judged yet   5 lease to take back ("" = none, "*" = all)
 --       6 now (Unix microseconds; "" = the store's clock)
 --
--- Reply  now (Unix s), minute count, day count, strikes (as of the last refusal), refusals, in flight: all of them
---     as they were before; how many leases were taken back. nil if the bucket is empty: build it and ask again.
+-- Reply  now (Unix s), minute count, day count, strikes (as of the last refusal), refusals, minute of the last
+--     refusal (0 = none that warns), in flight: all of them as they were before; how many leases were taken back.
+--     nil if the bucket is empty: build it and ask again.
 
 local TTL = 172800
 if redis.call('HEXISTS', KEYS[3], '*life') == 0 then
   return false
 end
-local state = redis.call('HMGET', KEYS[1], 'm', 'mc', 'mh', 'd', 'dc', 'k', 'z')
-if state[7] then
+local state = redis.call('HMGET', KEYS[1], 'm', 'mc', 'mh', 'd', 'dc', 'k', 'lr', 'z')
+local order = table.concat({ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]}, ',')
+if state[8] then
   local words = {}
-  for word in string.gmatch(state[7], '[^|]+') do
+  for word in string.gmatch(state[8], '[^|]+') do
     words[#words + 1] = word
   end
-  if words[1] == ARGV[1] then
+  if words[1] == order then
     local reply = {}
     for i = 2, #words do
       reply[i - 1] = tonumber(words[i])
@@ -52,26 +55,32 @@ local reply = {
   same_day and tonumber(state[5]) or 0,
   tonumber(state[6]) or 0,
   tonumber(state[3]) or 0,
+  tonumber(state[7]) or 0,
   redis.call('ZCARD', KEYS[2]),
+  0,
 }
-
-if ARGV[2] == '1' and same_minute then
+local found = false
+if ARGV[2] == '1' and reply[2] > 0 then
   redis.call('HSET', KEYS[1], 'mc', 0, 'zm', ms)
+  found = true
 end
-if ARGV[3] == '1' and same_day then
+if ARGV[3] == '1' and reply[3] > 0 then
   redis.call('HSET', KEYS[1], 'dc', 0, 'zd', ms)
+  found = true
 end
-if ARGV[4] == '1' then
+if ARGV[4] == '1' and (reply[4] > 0 or reply[5] > 0 or reply[6] > 0) then
   redis.call('HSET', KEYS[1], 'k', 0, 'mh', 0, 'lr', 0)
+  found = true
 end
 if ARGV[5] == '*' then
-  reply[7] = redis.call('DEL', KEYS[2]) * reply[6]
+  reply[8] = redis.call('DEL', KEYS[2]) * reply[7]
 elseif ARGV[5] ~= '' then
-  reply[7] = redis.call('ZREM', KEYS[2], ARGV[5])
-else
-  reply[7] = 0
+  reply[8] = redis.call('ZREM', KEYS[2], ARGV[5])
 end
-redis.call('HSET', KEYS[1], 'z', ARGV[1] .. '|' .. table.concat(reply, '|'))
+if not found and reply[8] == 0 then
+  return reply
+end
+redis.call('HSET', KEYS[1], 'z', order .. '|' .. table.concat(reply, '|'))
 if redis.call('TTL', KEYS[1]) < 0 then
   redis.call('EXPIRE', KEYS[1], TTL)
 end

@@ -10,13 +10,15 @@ ALL_LEASES = "*"
 
 
 class Found(NamedTuple):
-    """What enforced until the reset, as `reset.lua` replies it; `at` in Unix seconds."""
+    """What enforced until the reset, as `reset.lua` replies it; `at` in Unix seconds, `last_refusal` (one that
+    warns; 0 is none) in Unix minutes."""
 
     at: int
     minute: int
     day: int
     strikes: int
     refusals: int
+    last_refusal: int
     in_flight: int
     released: int
 
@@ -47,7 +49,8 @@ def reset(
     strikes: bool = False,
     lease: str = "",
 ) -> Found | None:
-    """Set counters back, or take a lease back (or `ALL_LEASES`); the same order again changes nothing.
+    """Set counters back, or take a lease back (or `ALL_LEASES`); the same order of the same again changes nothing,
+    unless there was nothing to change.
 
     Gives what was there before, or `None` if the store has lost the subject's bucket. Raises
     `redis.RedisError`.
