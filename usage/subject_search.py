@@ -30,7 +30,7 @@ MOST_GUESTS = 50
 STATUSES = ("active", "blocked", "suspended", "expired", "revoked")
 
 _KEY = re.compile(rf"{PREFIX}[0-9A-Za-z]*")
-# Longer than what people search for: a key's text that lost its beginning.
+# Longer than what people search for: a key's text that lost its beginning, or a part of it.
 _BODY = re.compile(r"[0-9A-Za-z]{32,}")
 _REST_OF_START = re.compile(rf"[0-9A-Za-z]{{1,{VISIBLE_START - len(PREFIX)}}}")
 
@@ -63,8 +63,8 @@ def without_secrets(text: str) -> str:
     text = " ".join(text.split())
     if (key := _KEY.search(text)) is not None:
         return key[0][:VISIBLE_START]
-    if _BODY.fullmatch(text):
-        return f"{PREFIX}{text}"[:VISIBLE_START]
+    if (body := _BODY.search(text)) is not None:
+        return f"{PREFIX}{body[0]}"[:VISIBLE_START]
     return text
 
 
@@ -166,10 +166,10 @@ def _guests(network: Network, search: Search, now: datetime) -> list[str]:
 
 
 def _common_text(network: Network) -> str:
-    """What the text of every address of the network begins with."""
+    """What the text of every address of the network begins with, up to zeros that some leave out."""
     first, last = str(network.network_address), str(network.broadcast_address)
     same = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    return first[:same]
+    return first[:same].partition("::")[0]
 
 
 def _is_in(subject: str, network: Network) -> bool:

@@ -74,6 +74,8 @@ def _shown(value: Any) -> str:
             return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at.tzinfo else value
         case bool():
             return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
         case list():
             return ", ".join(map(_shown, value))
         case dict():

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.models import ApiKey, User
+from accounts.models import ApiKey
 from usage.blocks import asking
 from usage.blocks.block import Block, block_of, blocks_of, current_suspension_of, present
 from usage.blocks.forms import AskForm
@@ -21,13 +21,10 @@ from usage.blocks.wrongs import wrongs_of
 from usage.escalation.policy import read_ladder
 from usage.escalation.reactivation import NotPossible
 from usage.models import EscalationEvent, ReactivationRequest
+from usage.pages.chosen_key import SignedInRequest, chosen_key, keys_of
 
 BLOCKS_A_PAGE = 25
 REQUESTS_SHOWN = 5
-
-
-class SignedInRequest(HttpRequest):
-    user: User
 
 
 View = Callable[..., HttpResponse]
@@ -51,9 +48,9 @@ def _page(*methods: str) -> Callable[[View], View]:
 
 @_page()
 def blocks(request: SignedInRequest) -> HttpResponse:
-    """A key's blocks and suspensions, the newest first: `?key=START`, else the newest key."""
-    keys = list(ApiKey.objects.owned_by(request.user).select_related("tier"))
-    key = _chosen(keys, request.user, request.GET.get("key"))
+    """A key's blocks and suspensions, the newest first: `?key=START`, else as the usage page chooses."""
+    keys = keys_of(request.user)
+    key = chosen_key(keys, request.user, request.GET.get("key"))
     context: dict[str, Any] = {"keys": keys, "key": key}
     if key is not None:
         ladder, now = read_ladder(), present()
@@ -142,20 +139,6 @@ def _in_a_row(events: Any, key: ApiKey, ladder: Any, now: Any) -> list[Block]:
     )
     after = {one.pk: following for one, following in zip(changes, [*changes[1:], None], strict=True)}
     return [Block(event, key, None, after.get(event.pk), ladder, now) for event in events]
-
-
-def _chosen(keys: list[ApiKey], user: User, start: str | None) -> ApiKey | None:
-    if start is None:
-        return next(iter(keys), None)
-    for key in keys:
-        if key.start == start:
-            return key
-    # Older mails show the start of a secret that was rotated out since.
-    old = ApiKey.objects.owned_by(user).filter(secrets__start=start).values_list("pk", flat=True).first()
-    for key in keys:
-        if key.pk == old:
-            return key
-    raise Http404("The account has no such key.")
 
 
 def _status(request: HttpRequest, form: AskForm | None, why_not: str) -> int:

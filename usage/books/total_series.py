@@ -55,7 +55,7 @@ def total_series(now: datetime) -> TotalSeries:
     for name, start, text, first, second in _rows(hours[0], days[0]):
         match name:
             case "until":
-                until = None if first is None else minute_start(first + 1)
+                until = minute_start(first + 1) if first else None  # 0: of a bucket that was never summed up
             case "kind":
                 refused_by[text] = first
             case "hour" | "day":

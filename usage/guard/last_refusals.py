@@ -40,10 +40,11 @@ class LastRefusals:
     def note(self, subject_id: str, outcome: str, retry_after: int) -> Hurry | None:
         """A request is refused, with this `Retry-After`; gives whether it should not have come yet."""
         now, weight = self._clock(), _WEIGHTS.get(outcome, 0)
-        before = self._told.get(subject_id)
-        if before is None:
-            self._make_room()
-        self._told[subject_id] = (now, retry_after, weight)  # without the lock: one call of a dictionary
+        with self._lock:  # to the end of the change: another thread may be looking for whom to forget
+            before = self._told.get(subject_id)
+            if before is None:
+                self._make_room()
+            self._told[subject_id] = (now, retry_after, weight)
         if before is None:
             return None
         told_at, told, weighed = before
@@ -53,6 +54,5 @@ class LastRefusals:
         return Hurry(told, max(0, int(waited * 1000)))
 
     def _make_room(self) -> None:
-        with self._lock:
-            while len(self._told) >= CAPACITY:
-                del self._told[next(iter(self._told))]
+        while len(self._told) >= CAPACITY:
+            del self._told[next(iter(self._told))]

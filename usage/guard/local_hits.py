@@ -97,8 +97,10 @@ class LocalHits:
             if len(self._sampled) >= SAMPLES_REMEMBERED:
                 self._sampled.clear()
             self._sampled[hit] = _waited(hurry)
-            if hit in self._waiting or len(self._waiting) < CAPACITY:
-                hits = self._waiting[hit][0] if hit in self._waiting else 0
+            hits, _, waited = self._waiting.get(hit, (0, "", _PATIENT))
+            if hits and _waited(hurry) >= waited:
+                pass  # one that was counted here is the better sample
+            elif hit in self._waiting or len(self._waiting) < CAPACITY:
                 self._waiting[hit] = (hits, _sample(environ, hurry), _waited(hurry))
         self.begin()
 

@@ -10,8 +10,8 @@ ALL_LEASES = "*"
 
 
 class Found(NamedTuple):
-    """What enforced until the reset, as `reset.lua` replies it; `at` in Unix seconds, `last_refusal` (one that
-    warns; 0 is none) in Unix minutes."""
+    """What enforced until the reset, as `reset.lua` replies it; `at` in Unix seconds, `last_refusal` in Unix
+    minutes: one that warns, 0 is none."""
 
     at: int
     minute: int
@@ -49,8 +49,8 @@ def reset(
     strikes: bool = False,
     lease: str = "",
 ) -> Found | None:
-    """Set counters back, or take a lease back (or `ALL_LEASES`); the same order of the same again changes nothing,
-    unless there was nothing to change.
+    """Set counters back, or take a lease back (or `ALL_LEASES`); the same again changes nothing more, unless
+    there was nothing to change.
 
     Gives what was there before, or `None` if the store has lost the subject's bucket. Raises
     `redis.RedisError`.

@@ -8,10 +8,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from accounts.audit_log.words import changes_of
 from accounts.models import ApiKey, User
 from usage.charts import Span, chart_of, series_at
 from usage.staff.access import StaffRequest, staff_page
-from usage.staff.entries import told
 from usage.subject_record import LEASES_SHOWN, Record, record_of
 
 # Where the words for a key's owner aren't those for staff.
@@ -36,7 +36,7 @@ def subject(request: StaffRequest, subject_id: str) -> HttpResponse:
         "may": permissions_of(request.user),
         "chart": chart_of(series, span, record.subject.limits),
         "spans": list(Span),
-        "entries": told(record.entries) if request.user.has_perm("accounts.view_auditentry") else None,
+        "entries": _told(record) if request.user.has_perm("accounts.view_auditentry") else None,
     }
     return render(request, "staff/subject.html", context)
 
@@ -71,6 +71,11 @@ def _live(record: Record) -> dict[str, Any]:
         "most_leases": LEASES_SHOWN,
         "admin_url": _admin_url(record),
     }
+
+
+def _told(record: Record) -> list[dict[str, Any]]:
+    """Entries of the audit log, each with what it changed."""
+    return [{"entry": entry, "changes": changes_of(entry)} for entry in record.entries]
 
 
 def _admin_url(record: Record) -> str | None:

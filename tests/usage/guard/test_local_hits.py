@@ -56,6 +56,13 @@ def test_hits_arrive_in_the_minute_they_happened_in(hits, minute, driven_clock):
     assert counted(minute + 1) == {("convert", "blocked"): 1}
 
 
+def test_the_most_impatient_sample_stays_whoever_refused_it(hits, minute):
+    hits.count(blocked(minute), GUEST, Hurry(60, 50))
+    hits.sample(blocked(minute), {**GUEST, "HTTP_USER_AGENT": "patient/1"}, Hurry(60, 200))
+    assert hits.flush()
+    assert sampled(minute) == {("convert", "blocked"): "203.0.113.7\ncurl/8.5\n60\n50"}
+
+
 def test_a_minute_the_books_may_have_closed_takes_no_more_in(hits, minute, driven_clock):
     hits.count(blocked(minute), GUEST)
     driven_clock.set("2026-03-01T12:01:05")
