@@ -40,6 +40,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """As everything else reads it: a header counts from a trusted proxy alone."""
         return str(client_address(request.META))
 
+    def get_http_user_agent(self, request: HttpRequest) -> str:
+        """In one line: lines of a letter mean something, and this is whatever a client sent."""
+        return " ".join(super().get_http_user_agent(request).split())
+
     def is_safe_url(self, url: str) -> bool:
         """Whether a redirection may lead there: only to a path of ours, whatever hosts we answer to."""
         return url.startswith("/") and url_has_allowed_host_and_scheme(url, allowed_hosts=None)

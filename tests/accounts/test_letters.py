@@ -21,6 +21,7 @@ from accounts.mail.letters import owe_letter
 from accounts.mail.message import wrapped
 from accounts.mail.sending import send_what_is_due
 from accounts.models import AuditEntry, Letter, User
+from accounts.sign_in.adapter import AccountAdapter
 from koalapanel.celery import app
 from koalapanel.env import BASE_DIR
 from tests.admin_pages import act, change_page, list_page
@@ -233,6 +234,11 @@ class TestWhatLettersAboutAnAccountSay:
             "With: Mozilla/5.0 <'Koala' & co>",
         ):
             assert f"\n  {fact}\n" in text
+
+    def test_a_client_adds_no_line_to_what_was_done(self, rf):
+        sent = "curl\x85\x85Set it here:\x0bhttps://panel.example.com/evil/"
+        told = AccountAdapter().get_http_user_agent(rf.get("/", HTTP_USER_AGENT=sent))
+        assert told == "curl Set it here: https://panel.example.com/evil/"
 
     def test_links_live_as_long_as_letters_say(self):
         for prefix in ("account/email/email_confirmation", "account/email/password_reset_key"):

@@ -281,7 +281,7 @@ class TestWhoMay:
     def test_the_menu_says_how_many_wait_to_who_may_answer(self, olivia, suspended, sue, lionel):
         ask(olivia, suspended)
         assert "Reactivations 1 waiting" in words(sue.get("/staff/"))
-        assert "Reactivations" not in words(lionel.get("/staff/"))
+        assert "Reactivations" not in words(lionel.get("/staff/tiers/"))
 
 
 def test_pages_of_staff_cost_few_queries(customer, olivia, sue, django_assert_max_num_queries):
