@@ -7,7 +7,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.audit_log.export import csv_of
 from accounts.audit_log.filtering import Thing
@@ -17,6 +18,7 @@ from accounts.models import AuditEntry
 from usage.staff.access import StaffRequest, staff_page
 from usage.staff.audit_form import AuditForm
 from usage.staff.audit_places import places_of
+from usage.subject_search import without_secrets
 
 READERS = "accounts.view_auditentry"
 
@@ -31,10 +33,17 @@ class Line(NamedTuple):
     changes: list[Change]
 
 
-@require_safe
+@sensitive_post_parameters("q")
+@require_http_methods(["GET", "HEAD", "POST"])
 @staff_page(READERS)
 def audit(request: StaffRequest) -> HttpResponse:
-    """`?before=` is where a page begins; the rest is the filter's."""
+    """`?before=` is where a page begins; the rest is the filter's. It is posted, and answered with an address
+    without secrets, as the search of subjects is."""
+    asked = request.POST if request.method == "POST" else request.GET
+    searched = without_secrets(asked.get("q", ""))
+    if request.method == "POST" or searched != " ".join(asked.get("q", "").split()):
+        query = _query(asked, csrfmiddlewaretoken=None, q=searched or None)
+        return redirect(f"{reverse('audit')}{'?' if query else ''}{query}")
     form = AuditForm(request.GET)
     page = Page([], None)
     if form.is_valid():

@@ -35,7 +35,7 @@ def test_the_overview_follows_the_totals_and_the_audit_log_is_filtered(page, liv
     page.clock.install()
     with well_behaved(page, live_server.url):
         page.goto(f"{live_server.url}/staff/")
-        expect(page.get_by_role("img", name="Bars of requests")).to_be_visible()
+        expect(page.get_by_role("img", name="Requests by tier")).to_be_visible()
         tile = page.locator(".kp-tile", has_text="Requests served")
         expect(tile).to_contain_text("1,200")
         assert_no_barriers(page)
