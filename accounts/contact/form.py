@@ -7,22 +7,13 @@ from uuid import UUID, uuid4
 from django import forms
 from django.core.exceptions import ValidationError
 
+from accounts.lines import Lines
 from accounts.models import ContactMessage
 
 LONGEST_SUBJECT = 150
 LONGEST_TEXT = 5_000
 
 _MORE_THAN_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-
-
-class Text(forms.CharField):
-    """A text area whose lines end in one character, as the person who counts them sees them."""
-
-    widget = forms.Textarea
-
-    def to_python(self, value: Any) -> Any:
-        text = super().to_python(value)
-        return text.replace("\r\n", "\n") if isinstance(text, str) else text
 
 
 class ContactForm(forms.Form):
@@ -45,7 +36,7 @@ class ContactForm(forms.Form):
             "The message has room for more.",
         },
     )
-    text = Text(
+    text = Lines(
         label="Message",
         max_length=LONGEST_TEXT,
         widget=forms.Textarea(attrs={"rows": 9}),

@@ -1,21 +1,11 @@
 """The one question to whoever asks for a reactivation."""
 
-from typing import Any
-
 from django import forms
 from django.core.validators import MaxLengthValidator
 
+from accounts.lines import Lines
+
 LONGEST_NOTE = 2_000
-
-
-class Lines(forms.CharField):
-    """A text area whose lines end in one character, as the person who counts them sees them."""
-
-    widget = forms.Textarea
-
-    def to_python(self, value: Any) -> Any:
-        text = super().to_python(value)
-        return text.replace("\r\n", "\n") if isinstance(text, str) else text
 
 
 class AskForm(forms.Form):
