@@ -63,7 +63,7 @@ screenshots: .venv/.everything browser ## Take pictures of every page into var/s
 	$(BIN)/python -m tests.screenshots $(ARGS)
 
 readme-pictures: .venv/.everything browser ## Take the README's pictures anew
-	$(BIN)/python -m tests.screenshots --readme
+	$(BIN)/python -m tests.screenshots --readme --wait 80
 
 clean: ## Remove .venv, caches and var/ (with its database, keys and files!)
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -127,7 +127,7 @@ def take_all(seen: dict[Seen, Page], home: str, places: dict[str, object], only:
 
 def take_for_readme(page: Page, home: str) -> None:
     README.mkdir(parents=True, exist_ok=True)
-    page.set_viewport_size({"width": 1280, "height": 1000})
+    page.set_viewport_size({"width": 1280, "height": 1130})
     page.goto(f"{home}/")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
