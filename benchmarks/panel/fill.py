@@ -113,7 +113,10 @@ _STATEMENTS = (
 def fill(keys: int, minute_rows: int, now: datetime) -> None:
     """Make `keys` keys with some `minute_rows` minute rows among them, up to the minute before `now`."""
     from accounts.models import ApiKey, User
-    from usage.models import EscalationEvent, ReactivationRequest
+    from tests.places import ask_for_a_replay
+    from usage.books.totals import total_what_is_booked
+    from usage.models import ReactivationRequest
+    from usage.replay import running
     from usage.subjects import bucket_of, key_subject_id
 
     numbers: dict[str, Any] = {
@@ -138,12 +141,16 @@ def fill(keys: int, minute_rows: int, now: datetime) -> None:
                 f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"  # noqa: S608
             )
     User.objects.create_superuser("staff@example.com", "bench")
+    customer = User.objects.get(pk=BUSY)
+    customer.set_password("bench")
+    customer.save(update_fields=["password"])
+    total_what_is_booked()
+    ask_for_a_replay()
+    running.run_next(now)
     suspended = ApiKey.objects.filter(status=ApiKey.Status.SUSPENDED)
     ReactivationRequest.objects.bulk_create(
         ReactivationRequest(key=key, note="We wait now.", sent_at=now - timedelta(minutes=number))
         for number, key in enumerate(suspended[:200])
     )
-    if not EscalationEvent.objects.exists():
-        raise AssertionError("nothing was made")
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")

@@ -295,10 +295,10 @@ def test_signing_out_takes_a_post(client, ada):
 
 def test_the_staff_pages_are_offered_to_staff_alone(client, ada):
     client.force_login(ada)
-    assert 'href="/admin/"' not in client.get("/").content.decode()
+    assert 'href="/staff/"' not in client.get("/").content.decode()
     ada.is_staff = True
     ada.save()
-    assert 'href="/admin/"' in client.get("/").content.decode()
+    assert 'href="/staff/"' in client.get("/").content.decode()
 
 
 FOR_STRANGERS = [

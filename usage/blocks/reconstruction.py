@@ -14,7 +14,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import redis
-from django.db.models import F, Q, Sum, Window
+from django.db.models import F, Q, Subquery, Sum, Window
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
 
 from usage.books.retention import HITS_KEPT, MINUTES_KEPT
 from usage.books.unbooked import Counts, counts_of
@@ -149,6 +151,12 @@ def booked_until(subject: str) -> int:
     """The last Unix minute of the subject that is in the books; what is newer has the limit store."""
     bucket = BookedUntil.objects.filter(bucket=bucket_of(subject))
     return bucket.values_list("minute", flat=True).first() or 0
+
+
+def booked_until_in_sql(subject: str) -> Combinable:
+    """The same, for a query that is made anyway."""
+    bucket = BookedUntil.objects.filter(bucket=bucket_of(subject))
+    return Coalesce(Subquery(bucket.values("minute")[:1]), 0)
 
 
 def reconstruct(climbs: Sequence[Climb], ladder: Ladder, now: datetime, booked: int) -> list[Reconstruction]:

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Page, Paginator
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
@@ -15,7 +15,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.models import ApiKey, AuditEntry
 from accounts.reasons import reason_field
 from usage.blocks.block import Block, present
-from usage.blocks.reconstruction import Climb, Reconstruction, booked_until, reconstruct, refused_during
+from usage.blocks.reconstruction import (
+    Climb,
+    Reconstruction,
+    booked_until_in_sql,
+    reconstruct,
+    refused_during,
+)
 from usage.blocks.wrongs import Wrong, wrongs_of
 from usage.escalation import history
 from usage.escalation.answering import Answer, Overtaken, answer
@@ -102,8 +108,10 @@ def reactivations(request: StaffRequest) -> HttpResponse:
 @staff_page(PERMISSION)
 def reactivation(request: StaffRequest, key_pk: int) -> HttpResponse:
     """One key's case; a POST is the answer."""
-    key = get_object_or_404(ApiKey.objects.select_related("owner", "tier"), pk=key_pk)
-    asked = ReactivationRequest.objects.waiting().filter(key=key).select_related("sent_by").first()
+    requests = _requests_of(key_pk)
+    keys = ApiKey.objects.select_related("owner", "tier")
+    key = requests[0].key if requests else get_object_or_404(keys, pk=key_pk)
+    asked = _waiting_among(requests)
     status, overtaken = 200, ""
     if request.method == "POST":
         # What may be answered is what the person saw; whether that still holds is found out under a lock.
@@ -123,7 +131,8 @@ def reactivation(request: StaffRequest, key_pk: int) -> HttpResponse:
             except (Overtaken, NotPossible) as why:
                 overtaken, status = str(why), 409
                 key.refresh_from_db(fields=["status"])
-                asked = ReactivationRequest.objects.waiting().filter(key=key).first()
+                requests = _requests_of(key_pk)
+                asked = _waiting_among(requests)
                 form = _fresh(form, asked)
             else:
                 messages.success(request, f"{key} {_DONE[done]}. Its owner gets an email with your reason.")
@@ -135,7 +144,7 @@ def reactivation(request: StaffRequest, key_pk: int) -> HttpResponse:
     now = present()
     ladder = read_ladder()
     context = {
-        "case": _case(key, asked, ladder, now),
+        "case": _case(key, requests, ladder, now),
         "remembered": ladder.on_probation(SUSPENDED),
         "remembered_name": ladder.steps[ladder.on_probation(SUSPENDED)].name,
         "key": key,
@@ -151,6 +160,17 @@ _DONE = {
     Answer.CLEAN: "works again, with a clean slate",
     Answer.KEEP: "stays suspended",
 }
+
+
+def _requests_of(key_pk: int) -> list[ReactivationRequest]:
+    """The key's, the newest first: the one that waits, if one does, and some that were answered."""
+    rows = ReactivationRequest.objects.filter(key=key_pk)
+    rows = rows.select_related("key__owner", "key__tier", "sent_by", "answered_by")
+    return list(rows.order_by(F("answered_at").desc(nulls_first=True), "-pk")[: ANSWERS_SHOWN + 1])
+
+
+def _waiting_among(requests: list[ReactivationRequest]) -> ReactivationRequest | None:
+    return next((one for one in requests if one.status == ReactivationRequest.Status.WAITING), None)
 
 
 def _new_form(asked: ReactivationRequest | None, **initial: str) -> AnswerForm:
@@ -178,14 +198,17 @@ def _page_of_others(number: str | None) -> Page[EscalationState]:
     return Paginator(others, OTHERS_A_PAGE).get_page(number)
 
 
-def _case(key: ApiKey, asked: ReactivationRequest | None, ladder: Ladder, now: datetime) -> Case:
-    changes = list(
-        EscalationEvent.objects.of_subject(key_subject_id(key.pk)).order_by("-at", "-pk")[:CHANGES_READ]
+def _case(key: ApiKey, requests: list[ReactivationRequest], ladder: Ladder, now: datetime) -> Case:
+    asked = _waiting_among(requests)
+    events = EscalationEvent.objects.of_subject(key_subject_id(key.pk)).order_by("-at", "-pk")
+    # With the watermark of the key's books, which would else be a query of its own.
+    changes: list[Any] = list(
+        events.annotate(booked=booked_until_in_sql(key_subject_id(key.pk)))[:CHANGES_READ]
     )
     climb = _climb_of(changes)
     before = [None, *climb]
     ups = [Climb(event, before[n]) for n, event in enumerate(climb) if event.cause == "strikes"]
-    booked = booked_until(key_subject_id(key.pk))
+    booked = changes[0].booked if changes else 0
     found = reconstruct(ups, ladder, now, booked)
     steps = [
         Step(Block(up.event, key, up.previous, None, ladder, now), one)
@@ -204,12 +227,7 @@ def _case(key: ApiKey, asked: ReactivationRequest | None, ladder: Ladder, now: d
         steps=steps,
         wrongs=wrongs,
         earlier=[history.in_words(one, ladder) for one in changes if one not in climb and _matters(one)],
-        answered=list(
-            ReactivationRequest.objects.filter(key=key)
-            .exclude(status=ReactivationRequest.Status.WAITING)
-            .select_related("answered_by")
-            .order_by("-answered_at", "-pk")[:ANSWERS_SHOWN]
-        ),
+        answered=[one for one in requests if one != asked][:ANSWERS_SHOWN],
         thread=list(AuditEntry.objects.about(key).filter(action__in=THREAD)[:THREAD_SHOWN]),
         suspensions=sum(one.after == SUSPENDED for one in changes if one not in climb),
     )

@@ -197,26 +197,30 @@ def revoke(request: StaffRequest, subject_id: str) -> HttpResponse:
 def change_limits(request: StaffRequest, subject_id: str) -> HttpResponse:
     """The key's tier, and limits of its own; who looked at an older state of it is told, and asked again."""
     record = _of_key(subject_id)
-    with transaction.atomic():
-        locked = ApiKey.objects.select_for_update(no_key=True, of=("self",))
-        key = get_object_or_404(locked.select_related("tier"), pk=key_id_of(subject_id))
-        form = LimitsForm(_sent(request), instance=key)
-        if form.is_valid():
-            try:
-                is_new = actions.change_limits(
-                    key,
-                    by=request.user,
-                    revision=None,
-                    tier=form.cleaned_data["tier"],
-                    overrides=form.overrides,
-                    reason=form.cleaned_data["reason"],
-                )
-            except actions.NotPossible as why_not:
-                form.add_error(None, str(why_not))
-            else:
-                words = "Its limits are changed, with its next request." if is_new else "Nothing was changed."
-                messages.success(request, words)
-                return redirect("subject", subject_id)
+    form = LimitsForm(instance=record.key)
+    if request.method == "POST":
+        with transaction.atomic():
+            locked = ApiKey.objects.select_for_update(no_key=True, of=("self",))
+            key = get_object_or_404(locked.select_related("tier"), pk=key_id_of(subject_id))
+            form = LimitsForm(request.POST, instance=key)
+            if form.is_valid():
+                try:
+                    is_new = actions.change_limits(
+                        key,
+                        by=request.user,
+                        revision=None,
+                        tier=form.cleaned_data["tier"],
+                        overrides=form.overrides,
+                        reason=form.cleaned_data["reason"],
+                    )
+                except actions.NotPossible as why_not:
+                    form.add_error(None, str(why_not))
+                else:
+                    words = (
+                        "Its limits are changed, with its next request." if is_new else "Nothing was changed."
+                    )
+                    messages.success(request, words)
+                    return redirect("subject", subject_id)
     context = _context(record) | {
         "form": form,
         "tiers": Tier.objects.exclude(slug=Tier.ANONYMOUS),

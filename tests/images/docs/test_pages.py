@@ -26,13 +26,13 @@ pytestmark = pytest.mark.django_db
 # Of the tiers, the endpoint limits, the ladder's policy and its steps.
 QUERIES = {
     "docs": 0,
-    "docs_limits": 4,
-    "docs_headers": 3,
-    "docs_refusals": 3,
+    "docs_limits": 3,
+    "docs_headers": 2,
+    "docs_refusals": 2,
     "docs_jobs": 1,
     "docs_webhooks": 0,
     "docs_examples": 0,
-    "docs_rehearsal": 3,
+    "docs_rehearsal": 2,
     "docs_api": 0,
 }
 

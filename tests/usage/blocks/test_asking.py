@@ -289,9 +289,9 @@ def test_pages_of_staff_cost_few_queries(customer, olivia, sue, django_assert_ma
     customer.is_booked()
     ask(olivia, customer.key)
     sue.get("/staff/")
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(12):
         sue.get(reverse("staff_reactivations"))
-    with django_assert_max_num_queries(20):
+    with django_assert_max_num_queries(12):
         case_page(sue, customer.key)
 
 
