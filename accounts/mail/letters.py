@@ -1,7 +1,7 @@
 """Letters are owed here and sent by the worker: a row, written in the transaction that gives cause for it."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 
 from django.core.mail import EmailMessage
@@ -56,8 +56,9 @@ def owe_letter(
 
 
 def content_of(letter: Letter) -> Content:
-    """Raises `accounts.sealing.BrokenSeal`."""
-    return Content(**json.loads(unseal(PURPOSE, letter.sealed)))
+    """Raises `accounts.sealing.BrokenSeal`. Letters that were owed before an upgrade may tell more."""
+    told = json.loads(unseal(PURPOSE, letter.sealed))
+    return Content(**{one.name: told[one.name] for one in fields(Content)})
 
 
 def email_of(letter: Letter, now: datetime) -> EmailMessage:

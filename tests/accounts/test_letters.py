@@ -21,6 +21,7 @@ from accounts.mail.letters import owe_letter
 from accounts.mail.message import wrapped
 from accounts.mail.sending import send_what_is_due
 from accounts.models import AuditEntry, Letter, User
+from accounts.sealing import seal
 from accounts.sign_in.adapter import AccountAdapter
 from koalapanel.celery import app
 from koalapanel.env import BASE_DIR
@@ -72,6 +73,15 @@ class TestSending:
         letter.refresh_from_db()
         assert letter.sent_at is not None
         assert letter.sealed == ""
+
+    def test_one_that_was_owed_before_an_upgrade_arrives_as_well(self, mail_server):
+        letter = owed()
+        was = {"subject": "A new password", "text": f"Open {LINK}", "html": None, "reply_to": None}
+        letter.sealed = seal(letters.PURPOSE, json.dumps(was))
+        letter.save()
+        assert send_what_is_due() == 1
+        (email,) = mail_server.received
+        assert LINK in text_of(email)
 
     def test_an_answer_goes_to_who_wrote_it_and_machines_may_answer_a_person(self, mail_server):
         owed(reply_to="eve@example.com")
