@@ -15,10 +15,12 @@ from django.test import Client
 
 from accounts.models import User
 from usage.books.booking import book_closed_minutes
+from usage.books.totals import total_what_is_booked
 from usage.escalation.following import follow_changes
 from usage.guard.local_hits import local_hits
 from usage.limits.store import limit_store
-from usage.models import RateHit, UsageDay, UsageHour, UsageMinute
+from usage.models import HitTotal, RateHit, UsageDay, UsageHour, UsageMinute, UsageTotal
+from usage.models.usage import COUNTS
 from usage.subjects import key_subject_id, of_key
 
 pytestmark = [pytest.mark.once, pytest.mark.django_db(transaction=True)]
@@ -89,6 +91,13 @@ def hits_of(page: str) -> int:
     return int(re.search(r'kp-hits-number">([\d,]+)<', page)[1].replace(",", ""))
 
 
+def staff_see(page: str) -> tuple[int, int]:
+    """What the page about a subject says: used of the day, and refused in 24 hours."""
+    row = re.search(r"Requests today</th>(.*?)</tr>", page, re.DOTALL)[1]
+    used = re.findall(r"<td>([\d,]+)(?: <span[^>]*>[^<]*</span>)?</td>", row)[-1]
+    return int(used.replace(",", "")), hits_of(page)
+
+
 def sums(model, subject: str) -> tuple[int, int]:
     rows = model.objects.filter(subject=subject)
     return sum(row.admitted for row in rows), sum(row.refused for row in rows)
@@ -108,6 +117,7 @@ def test_numbers_agree_while_clients_hammer_and_after(live_server, issue, owner,
         body = requests.get(f"{live_server.url}/api/v1/usage", headers={"X-Api-Key": text}, timeout=20).json()
         return {
             "page": (quotas_of(page)["day"], hits_of(page)),
+            "staff": staff_see(staff.get(f"/staff/subjects/k:{key.pk}/").content.decode()),
             "answer": (body["quotas"][0]["used"], body["hits_24h"]["total"]),
             **{
                 name: (sum(one["admitted"] for one in points), sum(one["refused"] for one in points))
@@ -149,3 +159,8 @@ def test_numbers_agree_while_clients_hammer_and_after(live_server, issue, owner,
     assert sum(hit.count for hit in RateHit.objects.filter(subject=subject)) == refused
     for where, numbers in look().items():
         assert numbers == (admitted, refused), where
+    total_what_is_booked()
+    totals = UsageTotal.objects.filter(tier="free")
+    counts = [sum(getattr(one, name) for one in totals) for name in COUNTS]
+    assert (counts[0], sum(counts[2:])) == (admitted, refused)
+    assert sum(one.count for one in HitTotal.objects.all()) == refused
