@@ -33,7 +33,7 @@ def test_suspended_asks_and_works_again(browser, live_server, issue, driven_cloc
     olivia, sue = browser.new_page(viewport=PHONE), browser.new_page()
     with well_behaved(olivia, home):
         sign_in(olivia, home, "olivia@example.com")
-        expect(olivia.locator(".kp-strip")).to_contain_text("Suspended:")
+        expect(olivia.locator(".kp-strip")).to_contain_text("Key prod is suspended.")
         olivia.locator(".kp-why-blocked").get_by_role("link", name="Ask for reactivation").click()
         expect(olivia.get_by_role("heading", name="Why was “prod” suspended?")).to_be_visible()
         minutes = olivia.get_by_role("region", name="The minutes that struck")
