@@ -25,7 +25,8 @@ _STATEMENTS = (
         (id, revision, owner_id, name, tier_id, status, start, "end", created_at, allowed_networks)
     SELECT n, 1, 1 + (n - 1) / 10, 'key ' || n,
         (SELECT id FROM accounts_tier WHERE slug = CASE WHEN n %% 10 = 0 THEN 'pro' ELSE 'free' END),
-        CASE WHEN n %% 1000 = 7 THEN 'suspended' WHEN n %% 50 = 8 THEN 'revoked' ELSE 'active' END,
+        CASE WHEN n %% 1000 = 7 OR (n BETWEEN 11 AND 100 AND n %% 3 = 2) THEN 'suspended'
+            WHEN n %% 50 = 8 THEN 'revoked' ELSE 'active' END,
         'koala_' || left(md5(n::text), 6), right(md5(n::text), 4), %(now)s - n * interval '1 minute', '[]'
     FROM generate_series(1, %(keys)s) n
     """,

@@ -18,10 +18,11 @@ from accounts.tiers import LIMIT_KINDS
 from usage.models import Replay
 from usage.replay.numbers import REPLAYED
 from usage.staff.access import StaffRequest, staff_page
-from usage.staff.affected import above, held_by, keys_by_tier
+from usage.staff.affected import above, held_by
 from usage.staff.changing.forms import ProposalForm
 from usage.staff.changing.lines import Effect, effect_of_limit
 from usage.staff.changing.pages import ChangePages, Consequences, Question
+from usage.staff.key_counts import key_counts
 
 IN_SHORT = {
     "minute": "Per minute",
@@ -74,7 +75,12 @@ class TierPages(ChangePages[Tier]):
         return effect_of_limit(before, after) if name in LIMIT_KINDS else Effect.NEITHER
 
     def facts(self, head: Tier, current: Values) -> Mapping[str, Any]:
-        return {"is_for_guests": head.slug == Tier.ANONYMOUS, "held": held_by(head)["minute"]}
+        counts = key_counts()
+        return {
+            "is_for_guests": head.slug == Tier.ANONYMOUS,
+            "keys": counts.of(head.pk),
+            "counted_at": counts.at,
+        }
 
     def consequences(self, head: Tier, current: Values, proposed: Values) -> Consequences:
         changed = [kind for kind in LIMIT_KINDS if proposed[kind] != current[kind]]
@@ -117,7 +123,7 @@ PAGES = TierPages()
 @staff_page("accounts.view_tier")
 def tiers(request: StaffRequest) -> HttpResponse:
     rows = list(Tier.objects.all())
-    keys = keys_by_tier()
+    counts = key_counts()
     last = AuditEntry.objects.newest_about(rows)
     context = {
         "tiers": [
@@ -125,11 +131,12 @@ def tiers(request: StaffRequest) -> HttpResponse:
                 "tier": tier,
                 "is_for_guests": tier.slug == Tier.ANONYMOUS,
                 "limits": [(IN_SHORT[kind], PAGES.shown(kind, getattr(tier, kind))) for kind in LIMIT_KINDS],
-                "keys": keys.get(tier.pk, 0),
+                "keys": counts.of(tier.pk),
                 "last": last.get(str(tier.pk)),
             }
             for tier in rows
         ],
+        "counted_at": counts.at,
         "may_add": request.user.has_perm("accounts.add_tier"),
         "now": timezone.now(),
     }

@@ -12,6 +12,7 @@ from tests.accounts.conftest import (  # noqa: F401  (fixtures)
     member_of,
 )
 from usage.replay import running
+from usage.staff import key_counts
 
 
 @pytest.fixture
@@ -23,3 +24,9 @@ def another_editor(db):
 def no_worker(monkeypatch):
     """Replays wait: there is nobody who would run them."""
     monkeypatch.setattr(running, "wake_worker", lambda: None)
+
+
+@pytest.fixture(autouse=True)
+def _keys_are_counted_each_time(monkeypatch):
+    """What is remembered for a minute would be that of the test before."""
+    monkeypatch.setattr(key_counts, "REMEMBERED_SECONDS", 0)
