@@ -11,6 +11,7 @@ from django.urls.resolvers import URLPattern, URLResolver
 from django.utils import timezone
 
 from accounts.models import ApiKey, User
+from images.models import Job
 from koalapanel.demo import accounts
 from tests.browser import DESKTOP, PHONE, barriers, is_wider_than_its_window, well_behaved
 from tests.pages import PAGES, Seen
@@ -182,3 +183,30 @@ def test_axe_finds_nothing_on_any_page_and_nothing_is_asked_of_other_hosts(lived
                 if wrong:
                     found[one.name] = wrong
     assert not found
+
+
+@pytest.mark.browser
+@pytest.mark.once
+@pytest.mark.django_db(transaction=True)
+def test_a_customer_reaches_neither_staff_nor_anothers_things_in_a_browser(lived_in, live_server, context):
+    """By typing their addresses in; the page that is there instead leads back."""
+    job = Job.objects.create(
+        owner=User.objects.get(email="harry@example.com"), subject_id=f"k:{lived_in['key']}", input_bytes=1
+    )
+    start = lived_in["start"]
+    other = Client()
+    other.force_login(User.objects.get(email="polly@example.com"))
+    cookie = {"name": "sessionid", "value": other.cookies["sessionid"].value, "url": live_server.url}
+    context.add_cookies([cookie])
+    page = context.new_page()
+    for address in (
+        *("/staff/", "/staff/tiers/free/", "/staff/reactivations/", "/staff/audit/csv/"),
+        *(f"/keys/{lived_in['key']}/", f"/?key={start}", f"/usage/hits/?key={start}"),
+        *(f"/usage/blocks/{lived_in['block']}/", f"/jobs/{job.pk}/cancel/", f"/jobs/{job.pk}/download/"),
+        *(f"/usage/requests.csv?key={start}", f"/usage/hits.csv?key={start}"),
+    ):
+        answer = page.goto(live_server.url + address)
+        assert answer.status == 404, address
+        assert page.get_by_role("heading", level=1).inner_text(), address
+    page.get_by_role("link", name="KoalaPanel").click()
+    assert page.url == f"{live_server.url}/"
