@@ -215,12 +215,15 @@ def _window(climb: Climb) -> tuple[datetime, datetime]:
 def _minutes_of(
     subject: str, windows: Sequence[tuple[datetime, datetime]], now: datetime, booked: int
 ) -> dict[int, _Minute]:
-    """Every minute of the windows in which a request was refused that may strike."""
+    """Every minute of the windows in which a request was refused that may strike.
+
+    Those that are kept tell of it themselves; of older ones their hits do.
+    """
     minutes: dict[int, _Minute] = {}
     if any(first < _kept_since(now) for first, _ in windows):
         sums = (
             RateHit.objects.of_subject(subject)
-            .filter(_within("minute", windows), kind__in=STRIKING)
+            .filter(_within("minute", windows), kind__in=STRIKING, minute__lt=_kept_since(now))
             .order_by("minute")
             .values_list("minute")
             .annotate(Sum("count"))
