@@ -1,10 +1,11 @@
 """What browser tests need: Debian's chromium, and a page that holds itself to our rules."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 LAUNCH_ARGS = {
     "executable_path": "/usr/bin/chromium",
@@ -57,3 +58,14 @@ def assert_no_barriers(page: Page) -> None:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             found = barriers(page)
             assert found == [], (found, page.url, window, scheme)
+
+
+def tab_to(page: Page, role: str, name: str | re.Pattern[str]) -> None:
+    """As somebody without a mouse gets there."""
+    wanted = page.get_by_role(role, name=name).first
+    expect(wanted).to_be_visible()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("one => one === document.activeElement"):
+            return
+    raise AssertionError(f"No {role} {name} by Tab")

@@ -1,11 +1,13 @@
-"""The road back from a suspension in a real browser: the customer asks, staff answer, the key works."""
+"""The road back from a suspension in a real browser: the customer asks, staff answer, the key works. Neither
+of them has a mouse.
+"""
 
 import pytest
 import requests
 from playwright.sync_api import expect
 
 from tests.accounts.conftest import PASSWORD, member_of
-from tests.browser import PHONE, assert_no_barriers, well_behaved
+from tests.browser import PHONE, assert_no_barriers, tab_to, well_behaved
 from tests.usage.blocks.conftest import Watched
 from usage.models import EscalationEvent
 
@@ -23,6 +25,11 @@ def sign_in(page, home, email):
     expect(page).to_have_url(f"{home}/")
 
 
+def follow(page, role, name):
+    tab_to(page, role, name)
+    page.keyboard.press("Enter")
+
+
 def test_suspended_asks_and_works_again(browser, live_server, issue, driven_clock):
     key, text = issue(minute_override=10, day_override=100_000)
     customer = Watched(text, driven_clock)
@@ -34,19 +41,20 @@ def test_suspended_asks_and_works_again(browser, live_server, issue, driven_cloc
     with well_behaved(olivia, home):
         sign_in(olivia, home, "olivia@example.com")
         expect(olivia.locator(".kp-strip")).to_contain_text("Key prod is suspended.")
-        olivia.locator(".kp-why-blocked").get_by_role("link", name="Ask for reactivation").click()
+        follow(olivia, "link", "Ask for reactivation")
         expect(olivia.get_by_role("heading", name="Why was “prod” suspended?")).to_be_visible()
         minutes = olivia.get_by_role("region", name="The minutes that struck")
         expect(minutes.locator(".kp-minute-number")).to_have_text(["20 requests, limit 10"] * 2)
         did_wrong = olivia.locator(".kp-wrongs strong").all_inner_texts()
         assert_no_barriers(olivia)
     # The console tells of the 422.
-    olivia.get_by_role("button", name="Ask for reactivation").click()
+    follow(olivia, "button", "Ask for reactivation")
     expect(olivia.get_by_text("Say what you have changed: it is")).to_be_visible()
     assert_no_barriers(olivia)
     with well_behaved(olivia, home), well_behaved(sue, home):
-        olivia.get_by_label("What did you change?").fill(NOTE)
-        olivia.get_by_role("button", name="Ask for reactivation").click()
+        tab_to(olivia, "textbox", "What did you change?")
+        olivia.keyboard.type(NOTE)
+        follow(olivia, "button", "Ask for reactivation")
         expect(olivia.get_by_text("waiting for staff")).to_be_visible()
         assert_no_barriers(olivia)
 
@@ -54,16 +62,18 @@ def test_suspended_asks_and_works_again(browser, live_server, issue, driven_cloc
         sue.goto(f"{home}/staff/")
         menu = sue.get_by_role("navigation", name="Staff")
         expect(menu.get_by_role("link", name="Reactivations")).to_contain_text("1 waiting")
-        menu.get_by_role("link", name="Reactivations").click()
+        follow(sue, "link", "Reactivations")
         expect(sue.get_by_text(NOTE)).to_be_visible()
         assert_no_barriers(sue)
-        sue.get_by_role("link", name="Read and answer").click()
+        follow(sue, "link", "Read and answer")
+        expect(sue.get_by_label("Reactivate on probation")).to_be_checked()
         assert sue.locator(".kp-wrongs strong").all_inner_texts() == did_wrong
         assert did_wrong[0] == "20 requests in one minute, limit 10."
         expect(sue.get_by_label("Reactivate on probation")).to_be_checked()
         assert_no_barriers(sue)
-        sue.get_by_role("textbox", name="Reason").fill(REASON)
-        sue.get_by_role("button", name="Send the answer").click()
+        tab_to(sue, "textbox", "Reason")
+        sue.keyboard.type(REASON)
+        follow(sue, "button", "Send the answer")
         expect(sue.get_by_text("works again, on probation")).to_be_visible()
         expect(sue.get_by_text("Nobody waits")).to_be_visible()
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from accounts import api_keys
 from accounts.models import Tier, User
-from tests.browser import assert_no_barriers, well_behaved
+from tests.browser import assert_no_barriers, tab_to, well_behaved
 
 pytestmark = [
     pytest.mark.browser,
@@ -38,17 +38,6 @@ def sign_in(transactional_db, live_server):
         return context.new_page()
 
     return give
-
-
-def tab_to(page: Page, role: str, name: str | re.Pattern[str]) -> None:
-    """As somebody without a mouse gets there."""
-    wanted = page.get_by_role(role, name=name).first
-    expect(wanted).to_be_visible()
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        if wanted.evaluate("one => one === document.activeElement"):
-            return
-    raise AssertionError(f"No {role} {name} by Tab")
 
 
 def type_over(page: Page, text: str) -> None:
