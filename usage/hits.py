@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from django.db.models import Q, Sum, Window
 
+from usage.books import watermark
 from usage.books.unbooked import counts_of
 from usage.limits.outcomes import ADMITTED, BY_THE_LADDER, FAILED
-from usage.models import BookedUntil, RateHit
+from usage.models import RateHit
 from usage.models.rate_hit import RateHitQuerySet
 from usage.spans import DAY, MINUTE, minute_start
-from usage.subjects import bucket_of
 
 RECENT_HITS = 50
 HITS_PERIOD = DAY
@@ -85,8 +85,8 @@ def recent_hits(subject_id: str, now: int, booked_until: int | None = None) -> H
     last_minute = now // 60
     first_minute = last_minute - HITS_PERIOD // MINUTE + 1
     # The watermark is read first: what is booked meanwhile is then counted once, from the store.
-    watermark = _booked_until(subject_id) if booked_until is None else booked_until
-    booked_until = max(watermark, first_minute - 1)
+    mark = watermark.booked_until(subject_id) if booked_until is None else booked_until
+    booked_until = max(mark, first_minute - 1)
     unbooked = list(_unbooked(subject_id, booked_until, last_minute))
     booked = booked_hits(subject_id, minute_start(first_minute), minute_start(booked_until))
     return Hits(
@@ -153,17 +153,11 @@ def all_hits(subject_id: str, now: int | None) -> Iterator[Hit]:
 
 def _newest(subject_id: str, now: int, rows: RateHitQuerySet) -> tuple[list[Hit], RateHitQuerySet]:
     """What isn't booked yet, and of `rows` those that were: a minute that is booked meanwhile comes once."""
-    booked_until = _booked_until(subject_id)
+    booked_until = watermark.booked_until(subject_id)
     return (
         list(_unbooked(subject_id, booked_until, now // 60)),
         rows.filter(minute__lte=minute_start(booked_until)),
     )
-
-
-def _booked_until(subject_id: str) -> int:
-    """The watermark of the subject's bucket, in Unix minutes; 0 if nothing of it was ever booked."""
-    marks = BookedUntil.objects.filter(bucket=bucket_of(subject_id)).values_list("minute", flat=True)
-    return marks.first() or 0
 
 
 def _unbooked(subject_id: str, booked_until: int, last_minute: int) -> Iterator[Hit]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 from django.db.models import QuerySet, Subquery, TextField
-from django.db.models.functions import Cast, Coalesce
+from django.db.models.functions import Cast
 from django.http import Http404
 from django.utils import timezone
 
@@ -14,15 +14,16 @@ from accounts.keys.facts import KeyFacts
 from accounts.keys.status import Status, status_of
 from accounts.models import ApiKey, AuditEntry, Tier
 from usage import subjects
+from usage.books.watermark import booked_until_in_sql
 from usage.escalation.ladder import GUEST_PREFIX, SUSPENDED
 from usage.limits.kinds import JobKind, Kind
 from usage.limits.resetting import Counters, counters_of
 from usage.limits.store import limit_store
-from usage.models import BookedUntil, EscalationState
+from usage.models import EscalationState
 from usage.spans import time_of
 from usage.standing import Quota, Standing, standing_of
 from usage.subject_rows import guest_status, keys_for_rows
-from usage.subjects import Subject, bucket_of, key_id_of
+from usage.subjects import Subject, key_id_of
 
 LEASES_SHOWN = 20
 ENTRIES_SHOWN = 20
@@ -138,8 +139,7 @@ class Record:
 
 def record_of(subject_id: str) -> Record:
     """As it is now: six queries and four round trips. Raises `Http404` for a key that isn't there."""
-    watermark = BookedUntil.objects.filter(bucket=bucket_of(subject_id)).values("minute")[:1]
-    until = {"booked_until": Coalesce(Subquery(watermark), 0)}
+    until = {"booked_until": booked_until_in_sql(subject_id)}
     key_id = key_id_of(subject_id)
     if key_id is None:
         tier = Tier.objects.annotate(**until).get(slug=Tier.ANONYMOUS)

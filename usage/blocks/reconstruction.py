@@ -14,18 +14,15 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import redis
-from django.db.models import F, Q, Subquery, Sum, Window
-from django.db.models.expressions import Combinable
-from django.db.models.functions import Coalesce
+from django.db.models import F, Q, Sum, Window
 
 from usage.books.retention import HITS_KEPT, MINUTES_KEPT
 from usage.books.unbooked import Counts, counts_of
 from usage.escalation.ladder import Ladder
 from usage.limits.kinds import Kind
 from usage.limits.outcomes import ADMITTED, BY_THE_LADDER
-from usage.models import BookedUntil, EscalationEvent, RateHit, UsageMinute
+from usage.models import EscalationEvent, RateHit, UsageMinute
 from usage.spans import MINUTE, MINUTE_SECONDS, hour_start, minute_start
-from usage.subjects import bucket_of
 
 STRIKING = (Kind.MINUTE, Kind.DAY)
 # Strikes can be older than that: of a client that is refused a little in every minute for days.
@@ -145,18 +142,6 @@ def strikes_among(
         if ladder.is_bad(refusals, minute_limit):
             counted.append(minute)
     return counted, forgiven
-
-
-def booked_until(subject: str) -> int:
-    """The last Unix minute of the subject that is in the books; what is newer has the limit store."""
-    bucket = BookedUntil.objects.filter(bucket=bucket_of(subject))
-    return bucket.values_list("minute", flat=True).first() or 0
-
-
-def booked_until_in_sql(subject: str) -> Combinable:
-    """The same, for a query that is made anyway."""
-    bucket = BookedUntil.objects.filter(bucket=bucket_of(subject))
-    return Coalesce(Subquery(bucket.values("minute")[:1]), 0)
 
 
 def reconstruct(climbs: Sequence[Climb], ladder: Ladder, now: datetime, booked: int) -> list[Reconstruction]:

@@ -15,9 +15,10 @@ from accounts.models import ApiKey
 from usage.blocks import asking
 from usage.blocks.block import Block, block_of, blocks_of, current_suspension_of, present
 from usage.blocks.forms import AskForm
-from usage.blocks.reconstruction import LONGEST_LOOK, Climb, booked_until, reconstruct, refused_during
+from usage.blocks.reconstruction import LONGEST_LOOK, Climb, reconstruct, refused_during
 from usage.blocks.snippets import snippets
 from usage.blocks.wrongs import wrongs_of
+from usage.books.watermark import booked_until
 from usage.escalation.policy import read_ladder
 from usage.escalation.reactivation import NotPossible
 from usage.models import EscalationEvent, ReactivationRequest

@@ -18,11 +18,11 @@ from usage.blocks.block import Block, present
 from usage.blocks.reconstruction import (
     Climb,
     Reconstruction,
-    booked_until_in_sql,
     reconstruct,
     refused_during,
 )
 from usage.blocks.wrongs import Wrong, wrongs_of
+from usage.books.watermark import booked_until_in_sql
 from usage.escalation import history
 from usage.escalation.answering import Answer, Overtaken, answer
 from usage.escalation.history import Happening

@@ -9,13 +9,13 @@ from tests.usage.escalation.customer import DAY, MINUTE
 from usage.blocks.reconstruction import (
     Climb,
     Record,
-    booked_until,
     reconstruct,
     refused_during,
     strikes_among,
 )
 from usage.books import retention
 from usage.books.booking import book_closed_minutes
+from usage.books.watermark import booked_until
 from usage.escalation import reactivation
 from usage.escalation.following import follow_changes
 from usage.escalation.ladder import Ladder, Place
